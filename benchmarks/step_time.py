@@ -1,0 +1,105 @@
+"""How long one step of one world takes: with RGB while imagining, and with the bare memory; in units of one encoding too."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+
+import mirage_env  # noqa: F401  registers the environments
+from mirage_env.evaluation import provenance
+from mirage_env.world import WorldModel
+
+WARM_UP = 8
+TARGETS = {"rgb_new": 80.0, "memory_never": 10.0}
+"""Milliseconds that the issue allows."""
+CASES: dict[str, dict[str, Any]] = {
+    "rgb_new": {"observations": "rgb", "imagine": "new"},
+    "memory_never": {"observations": "memory", "imagine": "never"},
+}
+_ACTIONS = (1, 1, 2, 1, 1, 3, 1, 2, 2, 1, 3, 3)
+
+
+def step_times(world: WorldModel, case: dict[str, Any], steps: int, scenes: Any, seed: int) -> list[float]:
+    """Milliseconds of ``steps`` steps of ``Mirage/PointNav-v0``, walking about and never stopping."""
+    env = gymnasium.make("Mirage/PointNav-v0", simulator="mirage", scenes=scenes, model=world, **case)
+    rng = np.random.default_rng(seed)
+    env.reset(seed=seed)
+    times = []
+    for step in range(WARM_UP + steps):
+        action = int(rng.choice(_ACTIONS))
+        begin = time.perf_counter()
+        *_, terminated, truncated, _ = env.step(action)
+        elapsed = 1000 * (time.perf_counter() - begin)
+        if step >= WARM_UP:
+            times.append(elapsed)
+        if terminated or truncated:
+            env.reset()
+    env.close()
+    return times
+
+
+@torch.no_grad()
+def encode_times(world: WorldModel, count: int, resolution: int = 128) -> list[float]:
+    """Milliseconds of encoding one frame."""
+    image = torch.zeros(1, 3, resolution, resolution)
+    times = []
+    for k in range(WARM_UP + count):
+        begin = time.perf_counter()
+        world.codec.encode(image)
+        if k >= WARM_UP:
+            times.append(1000 * (time.perf_counter() - begin))
+    return times
+
+
+def measure(world: WorldModel, steps: int, scenes: Any = "val", seed: int = 0) -> dict[str, Any]:
+    """Medians and spread of every case, and their ratio to one encoding in the same run."""
+    encode = encode_times(world, steps)
+    unit = statistics.median(encode)
+    found: dict[str, Any] = {"encode": _spread(encode)}
+    for name, case in CASES.items():
+        times = step_times(world, case, steps, scenes, seed)
+        found[name] = _spread(times) | {"encodings": statistics.median(times) / unit, "target": TARGETS[name]}
+    return found
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=128, help="measured per case (128)")
+    parser.add_argument("--model", default="tiny")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there as well")
+    arguments = parser.parse_args(argv)
+    found = measure(WorldModel.from_pretrained(arguments.model), arguments.steps, seed=arguments.seed)
+    print(f"codec, one encoding                  {found['encode']['median']:7.2f} ms")
+    for name, text in (("rgb_new", 'env.step, rgb, imagine="new"'), ("memory_never", 'env.step, memory, imagine="never"')):
+        case = found[name]
+        verdict = "reached" if case["median"] <= case["target"] else "MISSED"
+        print(
+            f"{text:<36} {case['median']:7.2f} ms  (90 %: {case['p90']:.2f})  = {case['encodings']:.1f} encodings"
+            f"  target <= {case['target']:g} ms: {verdict}"
+        )
+    if arguments.json:
+        report = {
+            "benchmark": "step_time",
+            "arguments": vars(arguments),
+            "milliseconds": found,
+            "versions": provenance.versions(),
+            "device": provenance.device(),
+        }
+        provenance.write_json(arguments.json, report)
+
+
+def _spread(times: list[float]) -> dict[str, float]:
+    ordered = np.array(times)
+    return {"median": float(np.median(ordered)), "p90": float(np.quantile(ordered, 0.9)), "count": len(times)}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""Environments from the arguments of ``gymnasium.make``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mirage_env.envs.actions import make_actions
+from mirage_env.envs.navigation import (
+    NavigationEnv,
+    check_actions_fit,
+    check_max_episode_steps,
+    check_render_mode,
+)
+from mirage_env.envs.observations import LATENT_KEYS, MEMORY_KEYS, check_keys
+from mirage_env.envs.worlds import make_simulator
+from mirage_env.simulators.base import Simulator
+from mirage_env.tasks.free_camera import FreeCamera
+from mirage_env.tasks.point_nav import PointNav
+from mirage_env.tasks.task import Task
+
+if TYPE_CHECKING:
+    from mirage_env.world import WorldModel
+
+
+def make(
+    task: Task,
+    *,
+    simulator: str | Simulator = "mirage",
+    scenes: Any = "val",
+    observations: str | Sequence[str] = ("rgb",),
+    actions: str = "discrete",
+    model: str | Path | WorldModel = "tiny",
+    imagine: str = "new",
+    resolution: int = 128,
+    hfov: float = 90.0,
+    camera_height: float = 1.25,
+    forward_step: float = 0.25,
+    turn_angle_deg: float = 10.0,
+    allow_sliding: bool = True,
+    max_episode_steps: int | None = None,
+    render_mode: str | None = None,
+    start_depth: str = "estimated",
+    flatten: bool = True,
+) -> NavigationEnv:
+    """An environment in which this task is to be done.
+
+    Args:
+        simulator: "mirage" (imagined from one view of a room), "rooms" (the true rooms) or a ``Simulator``, whose own
+            camera and scenes then count.
+        scenes: a split ("train", "val", "test"), "toy", or seeds of rooms. "mirage" takes start views and goals there.
+        observations: any of rgb, depth, latent, memory, visible, pointgoal, pose; one bare string gives that Box
+            instead of a Dict. See ``mirage_env.envs.observations``.
+        actions: "discrete", "velocity" or "camera". See ``mirage_env.envs.actions``.
+        model: a bundled name, a local folder, a hub id or a ``WorldModel``; loaded only where something needs it.
+        imagine: "new" imagines what the memory does not show, "always" everything anew, "never" nothing.
+        resolution: height and width of views in pixels.
+        hfov: horizontal field of view of views in degrees.
+        camera_height: metres above the floor.
+        forward_step: metres of a step ahead; full speed covers as much in one step.
+        turn_angle_deg: degrees of a turn.
+        allow_sliding: whether a blocked agent slides along walls.
+        max_episode_steps: truncate after so many steps; None: never. ``gymnasium.make`` keeps this argument to itself
+            and truncates, after 500 steps by default.
+        render_mode: None or "rgb_array".
+        start_depth: "estimated" from the start view, or "true": the imagined world gets the true depth of that view.
+        flatten: make vectors of all observations but images, as stable-baselines3 asks; False: keep their shapes.
+
+    Raises:
+        ValueError, FileNotFoundError: one sentence on the first argument that is wrong.
+    """
+    keys = check_keys(observations, task)
+    mapping = make_actions(actions, forward_step, turn_angle_deg)
+    check_actions_fit(mapping.kind, task)
+    check_render_mode(render_mode)
+    check_max_episode_steps(max_episode_steps)
+    world = make_simulator(
+        simulator,
+        scenes=scenes,
+        model=model,
+        imagine=imagine,
+        resolution=resolution,
+        hfov=hfov,
+        camera_height=camera_height,
+        allow_sliding=allow_sliding,
+        start_depth=start_depth,
+        latents=bool(LATENT_KEYS & set(keys)),
+        memory=bool(MEMORY_KEYS & set(keys)),
+    )
+    return NavigationEnv(
+        world,
+        task,
+        mapping,
+        observations,
+        flatten=flatten,
+        render_mode=render_mode,
+        max_episode_steps=max_episode_steps,
+        # These simulators hold nothing but memory, so that a closed environment can be reset again: checkers do that.
+        owns_simulator=False,
+    )
+
+
+def make_free_camera(**arguments: Any) -> NavigationEnv:
+    """``Mirage/FreeCamera-v0``: no task; reward 0, never terminates. Arguments: see ``make``."""
+    return make(FreeCamera(), **arguments)
+
+
+def make_point_nav(observations: str | Sequence[str] = ("rgb", "pointgoal"), **arguments: Any) -> NavigationEnv:
+    """``Mirage/PointNav-v0``: go to a point and call stop. Arguments: see ``make``."""
+    return make(PointNav(), observations=observations, **arguments)

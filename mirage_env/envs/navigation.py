@@ -1,0 +1,240 @@
+"""The environment: a task in a simulator, behind Gymnasium's interface."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+from gymnasium.error import ResetNeeded
+
+from mirage_env import geometry
+from mirage_env.envs.actions import Actions
+from mirage_env.envs.observations import Layout, Moment, make_observations
+from mirage_env.envs.options import ResetOptions, check_options
+from mirage_env.envs.worlds import begin_with_image, episode_source, is_imagined, seed_imagination, world_of
+from mirage_env.geometry import Array
+from mirage_env.simulators.base import Simulator, View
+from mirage_env.tasks import measures
+from mirage_env.tasks.task import Task
+
+RENDER_MODES = ["rgb_array"]
+
+
+class NavigationEnv(gymnasium.Env[Any, Any]):
+    """An agent in a true or imagined world.
+
+    Observations, actions: see ``mirage_env.envs.observations`` and ``mirage_env.envs.actions``.
+
+    Reward, end of an episode: see the task. In an imagined world distances are those it knows: unknown space is free
+    until it is seen. Where it shows no way to the goal at all, the last distance stands (at the start, the straight
+    line), so that rewards stay finite and still sum up to the way that was gained.
+
+    ``info`` has the same keys after ``reset`` and ``step``:
+        success, spl, soft_spl: measures of the episode so far (``mirage_env.tasks.measures``).
+        distance_to_goal: metres along the floor; ``inf`` where there is no way, or no goal.
+        collided: whether the last motion was blocked.
+        path_length: metres travelled since the start.
+        imagined_fraction: how much of the view was imagined, 0 in true worlds.
+        pose: T_world_camera (4, 4) float32.
+
+    Args:
+        simulator: the world.
+        task: what is to be done in it.
+        actions: what the agent's actions mean.
+        observations: keys; a bare string gives an array instead of a dictionary.
+        flatten: whether all observations but images are vectors.
+        render_mode: None or "rgb_array".
+        max_episode_steps: truncate after so many steps; None: never (``gymnasium.make`` limits them itself).
+        owns_simulator: whether ``close`` closes the simulator.
+
+    Raises:
+        ValueError: for names that do not exist, and for parts that do not fit together.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": RENDER_MODES, "render_fps": 4}  # pyright: ignore
+
+    def __init__(
+        self,
+        simulator: Simulator,
+        task: Task,
+        actions: Actions,
+        observations: str | Sequence[str] = ("rgb",),
+        *,
+        flatten: bool = True,
+        render_mode: str | None = None,
+        max_episode_steps: int | None = None,
+        owns_simulator: bool = True,
+    ) -> None:
+        check_render_mode(render_mode)
+        check_max_episode_steps(max_episode_steps)
+        check_actions_fit(actions.kind, task)
+        self.simulator = simulator
+        self.task = task
+        self.actions = actions
+        self.observations = make_observations(observations, task, _layout(simulator), flatten)
+        self.action_space = actions.space
+        self.observation_space = self.observations.space
+        self.render_mode = render_mode
+        self.max_episode_steps = max_episode_steps
+        self._owns_simulator = owns_simulator
+        self._view: View | None = None
+        self._running = False
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode.
+
+        Args:
+            seed: decides the scene, start, goal and all that is imagined, now and in resets without a seed that follow.
+            options:
+                scene: of the (source) simulator.
+                pose: T_world_camera (4, 4) of the start camera.
+                goal: (x, y, z) on the floor, metres, world frame; of PointNav.
+                image: what an imagined world begins with: an array, a PIL image or a file name. The world's origin lies
+                    on the floor below its camera, which faces -Z, unless ``pose`` says otherwise.
+                depth, hfov: of that image, z-depth in metres and degrees; None: estimated, and that of the environment.
+
+        Raises:
+            TypeError, ValueError, FileNotFoundError: one sentence on the first option that is wrong.
+        """
+        asked = check_options(options, self.task, is_imagined(self.simulator))
+        super().reset(seed=seed)
+        self._running = False
+        # Drawn first, so that what is imagined does not depend on how many tries an episode took.
+        seed_imagination(self.simulator, int(self.np_random.integers(2**31)))
+        self._view, self._goal = self._begin(asked)
+        self._start_pose = np.array(self._view.pose)
+        self._position = self._agent_position()
+        self._path_length, self._steps, self._stopped, self._collided = 0.0, 0, False, False
+        self._distance = self._distance_to_goal()
+        straight = 0.0 if self._goal is None else float(np.linalg.norm((self._goal - self._position)[[0, 2]]))
+        self._finite_distance = self._distance if math.isfinite(self._distance) else straight
+        self._shortest = max(self._finite_distance, straight)
+        self._running = True
+        return self._observe(), self._info()
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Act.
+
+        Raises:
+            ValueError: for an action outside the space.
+            gymnasium.error.ResetNeeded: before the first ``reset``, and after an episode has ended.
+        """
+        if not self._running:
+            ended = "the episode has ended" if self._view is not None else "no episode has begun"
+            raise ResetNeeded(f"{ended}; call reset() before step()")
+        motion, stop = self.actions.command(action)
+        self._stopped = stop and self.task.stop_ends
+        self._collided = False
+        if motion is not None and not self._stopped:
+            self._view, self._collided = self.simulator.step(motion)
+            position = self._agent_position()
+            self._path_length += float(np.linalg.norm(position - self._position))
+            self._position = position
+            self._distance = self._distance_to_goal()
+        self._steps += 1
+        previous = self._finite_distance
+        if math.isfinite(self._distance):
+            self._finite_distance = self._distance
+        reward = self.task.reward(previous, self._finite_distance, self._succeeded())
+        truncated = self.max_episode_steps is not None and self._steps >= self.max_episode_steps
+        self._running = not (self._stopped or truncated)
+        return self._observe(), float(reward), bool(self._stopped), bool(truncated), self._info()
+
+    def render(self) -> Array | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The view (H, W, 3) uint8 with ``render_mode="rgb_array"``, else None."""
+        if self.render_mode is None:
+            return None
+        if self._view is None:
+            raise ResetNeeded("no episode has begun; call reset() before render()")
+        return np.array(self._view.rgb)
+
+    def close(self) -> None:
+        """Close the simulator, if it is this environment's own."""
+        self._running = False
+        if self._owns_simulator:
+            self.simulator.close()
+
+    @property
+    def state(self) -> Any:
+        """The state of the world as a value: a ``WorldState`` if it is imagined, else the simulator's snapshot."""
+        state = getattr(self.simulator, "state", None)
+        return self.simulator.snapshot() if state is None else state
+
+    def _begin(self, asked: ResetOptions) -> tuple[View, Array | None]:
+        camera, rng = self.simulator.camera, self.np_random
+        source = episode_source(self.simulator)
+        if asked.image is not None or source is None:
+            view = self.simulator.reset() if asked.image is None else begin_with_image(self.simulator, asked)
+            position, _ = geometry.agent_pose(view.pose, camera.height)
+            return view, self.task.choose_goal(self.simulator, position, rng, asked.goal)
+        scene = asked.scene
+        scenes = getattr(source, "scenes", None)
+        if scene is None and scenes is not None:
+            scene = scenes[int(rng.integers(len(scenes)))]
+        episode = self.task.sample_episode(source, scene, rng, asked.start(camera.height), asked.goal)
+        view = self.simulator.reset(scene, episode.start)
+        if asked.pose is not None and not np.allclose(view.pose, asked.pose, atol=0.01):
+            raise ValueError(
+                f"the start camera must be camera_height = {camera.height} m above the floor; its pose says "
+                f"y = {asked.pose[1, 3]:.2f} m, where {view.pose[1, 3]:.2f} m would be right"
+            )
+        return view, None if episode.goal is None else np.array(episode.goal)
+
+    def _agent_position(self) -> Array:
+        assert self._view is not None
+        return geometry.agent_pose(self._view.pose, self.simulator.camera.height)[0]
+
+    def _distance_to_goal(self) -> float:
+        return math.inf if self._goal is None else float(self.simulator.geodesic_distance(self._position, self._goal))
+
+    def _succeeded(self) -> bool:
+        return self.task.succeeded(self._stopped, self._distance)
+
+    def _observe(self) -> Any:
+        return self.observations.observe(Moment(self._view, self._start_pose, self.simulator.camera.height, self._goal))
+
+    def _info(self) -> dict[str, Any]:
+        assert self._view is not None
+        succeeded, scored = self._succeeded(), self._goal is not None
+        return {
+            "success": succeeded,
+            "spl": measures.spl(succeeded, self._shortest, self._path_length) if scored else 0.0,
+            "soft_spl": measures.soft_spl(self._distance, self._shortest, self._path_length) if scored else 0.0,
+            "distance_to_goal": self._distance,
+            "collided": bool(self._collided),
+            "path_length": self._path_length,
+            "imagined_fraction": float(getattr(self._view, "imagined_fraction", 0.0)),
+            "pose": np.array(self._view.pose, dtype=np.float32),
+        }
+
+
+def check_render_mode(render_mode: str | None) -> None:
+    """Raise ValueError unless there is such a render mode."""
+    if render_mode is not None and render_mode not in RENDER_MODES:
+        raise ValueError(f"unknown render_mode {render_mode!r}; valid are None, {', '.join(RENDER_MODES)}")
+
+
+def check_max_episode_steps(steps: int | None) -> None:
+    """Raise ValueError unless an episode can have this many steps at most."""
+    if steps is not None and (not isinstance(steps, int | np.integer) or steps < 1):
+        raise ValueError(f"max_episode_steps must be a positive integer or None, got {steps!r}")
+
+
+def check_actions_fit(kind: str, task: Task) -> None:
+    """Raise ValueError for actions that make no sense in this task."""
+    if kind == "camera" and task.has_goal:
+        raise ValueError(
+            f"camera actions fly freely, but {task.name} is solved on the floor; "
+            "use discrete or velocity actions, or Mirage/FreeCamera-v0"
+        )
+
+
+def _layout(simulator: Simulator) -> Layout:
+    world = world_of(simulator)
+    resolution = simulator.camera.resolution
+    if world is None:
+        return Layout(resolution)
+    return Layout(resolution, int(world.codec.channels), resolution // int(world.codec.stride))

@@ -1,0 +1,211 @@
+"""What an agent sees: one space and one function per key.
+
+    key        as an array        content
+    rgb        (H, W, 3) uint8    the view; decoded only if asked for
+    depth      (H, W) float32     z-depth in metres, 0 = unknown
+    latent     (C, h, w) float32  latents of the view
+    memory     (C, h, w) float32  what the memory showed of it before anything was imagined; 0 where not visible
+    visible    (h, w) uint8       1 where the memory showed something
+    pointgoal  (2,) float32       distance in metres and angle in radians (positive: left) to the goal, in the floor
+                                  plane and the agent's frame (Habitat's pointgoal_with_gps_compass)
+    imagegoal  (H, W, 3) uint8    the view at the goal; for ImageNav
+    pose       (4, 4) float32     T_start_camera: the camera in the frame of the episode's first camera
+
+``flatten`` makes a vector of everything that is no image, row by row (``numpy.ravel``): learning libraries take arrays
+with two or three axes for images, and stable-baselines3's checker warns about those that are not uint8.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from gymnasium import spaces
+
+from mirage_env import geometry
+from mirage_env.geometry import Array
+from mirage_env.tasks.task import Task
+
+MAX_DEPTH = 100.0
+MAX_DISTANCE = 1000.0
+MAX_LATENT = 100.0
+"""Bounds of the spaces, in metres, metres and standard deviations; observations are clipped to them."""
+
+
+class Layout(NamedTuple):
+    """Sizes of observations.
+
+    Attributes:
+        resolution: height and width of views in pixels.
+        channels: of latents; None without a model.
+        grid: height and width of the latent grid in cells; None without a model.
+    """
+
+    resolution: int
+    channels: int | None = None
+    grid: int | None = None
+
+
+class Moment(NamedTuple):
+    """What there is to observe.
+
+    Attributes:
+        view: a ``View``, for latent keys one with latents, memory and visible.
+        start_pose: T_world_camera (4, 4) of the episode's first view.
+        camera_height: metres.
+        goal: (3,) in metres, world frame, or None.
+    """
+
+    view: Any
+    start_pose: Array
+    camera_height: float
+    goal: Array | None
+
+
+def pointgoal(pose: Array, camera_height: float, goal: Array) -> Array:
+    """Distance in metres and angle in radians (2,) float32 from the agent to a goal (3,), in the floor plane.
+
+    Args:
+        pose: T_world_camera (4, 4).
+        camera_height: metres.
+        goal: world frame.
+    """
+    position, yaw = geometry.agent_pose(pose, camera_height)
+    right, _, back = geometry.rotation_y(yaw).T @ (np.asarray(goal, dtype=np.float64) - position)
+    return np.array([min(math.hypot(right, back), MAX_DISTANCE), math.atan2(-right, -back)], dtype=np.float32)
+
+
+def _rgb(moment: Moment) -> Array:
+    return np.array(moment.view.rgb, dtype=np.uint8)
+
+
+def _depth(moment: Moment) -> Array:
+    return np.clip(moment.view.depth, 0.0, MAX_DEPTH, dtype=np.float32)
+
+
+def _latent(moment: Moment) -> Array:
+    return np.clip(moment.view.latents.cpu().numpy(), -MAX_LATENT, MAX_LATENT, dtype=np.float32)
+
+
+def _memory(moment: Moment) -> Array:
+    return np.clip(moment.view.memory.cpu().numpy(), -MAX_LATENT, MAX_LATENT, dtype=np.float32)
+
+
+def _visible(moment: Moment) -> Array:
+    return moment.view.visible.cpu().numpy().astype(np.uint8)
+
+
+def _pointgoal(moment: Moment) -> Array:
+    assert moment.goal is not None
+    return pointgoal(moment.view.pose, moment.camera_height, moment.goal)
+
+
+def _pose(moment: Moment) -> Array:
+    T_start_camera = geometry.invert(moment.start_pose.astype(np.float64)) @ moment.view.pose
+    return np.clip(T_start_camera, -MAX_DISTANCE, MAX_DISTANCE).astype(np.float32)
+
+
+def _image_box(layout: Layout) -> spaces.Box:
+    return spaces.Box(0, 255, (layout.resolution, layout.resolution, 3), np.uint8)
+
+
+def _latent_box(layout: Layout) -> spaces.Box:
+    assert layout.channels is not None and layout.grid is not None
+    return spaces.Box(-MAX_LATENT, MAX_LATENT, (layout.channels, layout.grid, layout.grid), np.float32)
+
+
+def _visible_box(layout: Layout) -> spaces.Box:
+    assert layout.grid is not None
+    return spaces.Box(0, 1, (layout.grid, layout.grid), np.uint8)
+
+
+def _depth_box(layout: Layout) -> spaces.Box:
+    return spaces.Box(0.0, MAX_DEPTH, (layout.resolution, layout.resolution), np.float32)
+
+
+def _pointgoal_box(layout: Layout) -> spaces.Box:
+    high = np.array([MAX_DISTANCE, math.pi], dtype=np.float32)
+    return spaces.Box(np.array([0.0, -high[1]], dtype=np.float32), high, dtype=np.float32)
+
+
+def _pose_box(layout: Layout) -> spaces.Box:
+    return spaces.Box(-MAX_DISTANCE, MAX_DISTANCE, (4, 4), np.float32)
+
+
+_KEYS: dict[str, tuple[Callable[[Layout], spaces.Box], Callable[[Moment], Array]]] = {
+    "rgb": (_image_box, _rgb),
+    "depth": (_depth_box, _depth),
+    "latent": (_latent_box, _latent),
+    "memory": (_latent_box, _memory),
+    "visible": (_visible_box, _visible),
+    "pointgoal": (_pointgoal_box, _pointgoal),
+    "pose": (_pose_box, _pose),
+}
+KEYS = ("rgb", "depth", "latent", "memory", "visible", "pointgoal", "imagegoal", "pose")
+MEMORY_KEYS = frozenset({"memory", "visible"})
+LATENT_KEYS = MEMORY_KEYS | {"latent"}
+IMAGE_KEYS = frozenset({"rgb", "imagegoal"})
+
+
+@dataclass(frozen=True, eq=False)
+class Observations:
+    """What is observed.
+
+    Attributes:
+        space: a Dict, or the Box of the one key that was named by a bare string.
+        observe: new arrays that describe a moment.
+    """
+
+    space: spaces.Space[Any]
+    observe: Callable[[Moment], Any]
+
+
+def check_keys(names: str | Sequence[str], task: Task) -> tuple[str, ...]:
+    """The keys, in the order given; ValueError for names that do not exist and keys that the task does not have."""
+    if not isinstance(names, str | Sequence):
+        raise TypeError(f"observations must be a name or a sequence of names, got {type(names).__name__}")
+    keys = (names,) if isinstance(names, str) else tuple(names)
+    unknown = [key for key in keys if key not in KEYS]
+    if unknown or not keys:
+        wrong = ", ".join(map(repr, unknown)) if unknown else "no observations"
+        raise ValueError(f"{'unknown observations ' if unknown else ''}{wrong}; valid are {', '.join(KEYS)}")
+    if len(set(keys)) < len(keys):
+        raise ValueError(f"each observation can be named once, got {', '.join(keys)}")
+    if "imagegoal" in keys:
+        raise ValueError(
+            "imagegoal is an observation of ImageNav, which this release does not have; PointNav has pointgoal"
+        )
+    if "pointgoal" in keys and not task.has_goal:
+        raise ValueError(f"pointgoal needs a goal and {task.name} has none; use Mirage/PointNav-v0, or leave it out")
+    return keys
+
+
+def make_observations(names: str | Sequence[str], task: Task, layout: Layout, flatten: bool = True) -> Observations:
+    """The observations with these names; a bare string gives its Box alone.
+
+    Raises:
+        ValueError: see ``check_keys``; and for latent keys without a model.
+    """
+    keys = check_keys(names, task)
+    without = LATENT_KEYS & set(keys)
+    if without and layout.channels is None:
+        raise ValueError(f"{', '.join(sorted(without))} need a world model; the simulator must have one")
+    flat = set(keys) - IMAGE_KEYS if flatten else set()
+    boxes = {key: _KEYS[key][0](layout) for key in keys}
+    boxes = {key: _flat_box(box) if key in flat else box for key, box in boxes.items()}
+    readers = {key: _flattened(_KEYS[key][1]) if key in flat else _KEYS[key][1] for key in keys}
+    if isinstance(names, str):
+        return Observations(boxes[names], readers[names])
+    space = spaces.Dict(dict[str, spaces.Space[Any]](boxes))
+    return Observations(space, lambda moment: {key: reader(moment) for key, reader in readers.items()})
+
+
+def _flattened(reader: Callable[[Moment], Array]) -> Callable[[Moment], Array]:
+    return lambda moment: reader(moment).ravel()
+
+
+def _flat_box(box: spaces.Box) -> spaces.Box:
+    return spaces.Box(box.low.ravel(), box.high.ravel(), dtype=box.dtype.type)

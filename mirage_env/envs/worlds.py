@@ -1,0 +1,155 @@
+"""Simulators by name, and the few things in which an imagined world differs from a true one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from mirage_env import geometry
+from mirage_env.envs.options import ResetOptions
+from mirage_env.simulators.base import Camera, Simulator, View
+
+if TYPE_CHECKING:
+    from mirage_env.simulators.imagined import ImaginedSimulator
+    from mirage_env.world import WorldModel
+
+SIMULATORS = ("mirage", "rooms")
+LATER = ("mesh", "habitat")
+IMAGINE = ("always", "new", "never")
+START_DEPTHS = ("estimated", "true")
+AGENT_RADIUS = 0.18
+"""Metres."""
+
+
+def make_simulator(
+    simulator: str | Simulator,
+    *,
+    scenes: Any,
+    model: str | Path | WorldModel,
+    imagine: str,
+    resolution: int,
+    hfov: float,
+    camera_height: float,
+    allow_sliding: bool,
+    start_depth: str,
+    latents: bool,
+    memory: bool,
+) -> Simulator:
+    """The simulator that ``make`` describes.
+
+    Args:
+        simulator: a name or an object, which comes back as it is, or in a ``RememberingSimulator`` if need be.
+        latents: whether views must carry latents.
+        memory: whether views must carry memory and visible.
+    """
+    _check_names(simulator, imagine, start_depth)
+    if not isinstance(simulator, str):
+        return _remembering(simulator, model, memory) if latents and world_of(simulator) is None else simulator
+    camera = _camera(resolution, hfov, camera_height)
+    from mirage_env.simulators.rooms.simulator import RoomsSimulator
+
+    rooms = RoomsSimulator(scenes, camera, AGENT_RADIUS, allow_sliding)
+    if simulator == "rooms":
+        return _remembering(rooms, model, memory) if latents else rooms
+    from mirage_env.simulators.imagined import ImaginedSimulator
+
+    world = _load(model)
+    _check_stride(resolution, world.codec.stride)
+    return cast(
+        Simulator,
+        ImaginedSimulator(
+            world,
+            rooms,
+            camera=camera,
+            agent_radius=AGENT_RADIUS,
+            allow_sliding=allow_sliding,
+            imagine=cast(Any, imagine),
+            start_depth=cast(Any, start_depth),
+        ),
+    )
+
+
+def is_imagined(simulator: Simulator) -> bool:
+    """Whether the world is imagined, so that it can begin with an image."""
+    return hasattr(simulator, "source")
+
+
+def episode_source(simulator: Simulator) -> Simulator | None:
+    """The simulator in whose scenes episodes are sampled: itself, or the true one, if any, behind an imagined one."""
+    return getattr(simulator, "source", simulator)
+
+
+def world_of(simulator: Simulator) -> WorldModel | None:
+    """The model that gives the simulator's views their latents, if any does."""
+    world = getattr(simulator, "world", None)
+    return world if hasattr(world, "codec") else None
+
+
+def seed_imagination(simulator: Simulator, seed: int) -> None:
+    """Let this seed decide what is imagined from the next reset on; nothing in a true world."""
+    if is_imagined(simulator):
+        cast("ImaginedSimulator", simulator).seed = seed
+
+
+def begin_with_image(simulator: Simulator, asked: ResetOptions) -> View:
+    """Begin an imagined world with the image of the options."""
+    from mirage_env.simulators.imagined import StartView
+
+    hfov = simulator.camera.hfov if asked.hfov is None else asked.hfov
+    return simulator.reset(StartView(image=asked.image, hfov=hfov, depth=asked.depth, pose=asked.pose))
+
+
+def _check_names(simulator: Any, imagine: str, start_depth: str) -> None:
+    if isinstance(simulator, str):
+        if simulator in LATER:
+            raise ValueError(
+                f"simulator {simulator!r} comes with a later release; this one has {', '.join(SIMULATORS)} "
+                "and takes Simulator objects"
+            )
+        if simulator not in SIMULATORS:
+            raise ValueError(
+                f"unknown simulator {simulator!r}; valid are {', '.join(SIMULATORS)} or a Simulator object "
+                f"({' and '.join(LATER)} come with a later release)"
+            )
+    elif not isinstance(simulator, Simulator):
+        raise TypeError(
+            f"simulator must be {', '.join(SIMULATORS)} or a Simulator object, got {type(simulator).__name__}"
+        )
+    if imagine not in IMAGINE:
+        raise ValueError(f"unknown imagine {imagine!r}; valid are {', '.join(IMAGINE)}")
+    if start_depth not in START_DEPTHS:
+        raise ValueError(f"unknown start_depth {start_depth!r}; valid are {', '.join(START_DEPTHS)}")
+
+
+def _camera(resolution: int, hfov: float, camera_height: float) -> Camera:
+    if not isinstance(resolution, int) or not 16 <= resolution <= 4096:
+        raise ValueError(f"resolution must be an integer from 16 to 4096 pixels, got {resolution!r}")
+    geometry.check_hfov(hfov)
+    if not 0.05 <= camera_height <= 10:
+        raise ValueError(f"camera_height must lie between 0.05 and 10 metres, got {camera_height}")
+    return Camera(resolution, float(hfov), float(camera_height))
+
+
+def _check_stride(resolution: int, stride: int) -> None:
+    if resolution % stride or resolution < 4 * stride:
+        raise ValueError(
+            f"this model needs a resolution that is a multiple of {stride}, at least {4 * stride}, got {resolution}"
+        )
+
+
+def _load(model: str | Path | WorldModel) -> WorldModel:
+    from mirage_env.world import WorldModel
+
+    if isinstance(model, WorldModel):
+        return model
+    if not isinstance(model, str | Path):
+        raise TypeError(f"model must be a name, a folder or a WorldModel, got {type(model).__name__}")
+    return WorldModel.from_pretrained(model)
+
+
+def _remembering(simulator: Simulator, model: str | Path | WorldModel, memory: bool) -> Simulator:
+    from mirage_env.simulators.remembering import RememberingSimulator
+
+    world = _load(model)
+    _check_stride(simulator.camera.resolution, world.codec.stride)
+    return cast(Simulator, RememberingSimulator(simulator, world, write_memory=memory))

@@ -1,0 +1,69 @@
+"""One view of an imagined world. Pixels are decoded only when someone looks at them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from mirage_env.depth import to_pixels
+from mirage_env.geometry import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """What the world shows from one pose.
+
+    Attributes:
+        latents: of the whole view (C, h, w) float32; 0 in cells left empty.
+        memory: what the memory showed of it before anything was imagined (C, h, w); 0 where not ``visible``.
+        visible: cells that the memory showed (h, w) bool.
+        imagined: per cell (h, w) float32, 0 = seen by a camera, 1 = imagined now or in an earlier step.
+        grid_depth: z-depth at the cell centres (h, w) float32 in metres, 0 in cells left empty.
+        pose: T_world_camera (4, 4) float32.
+        stride: pixels per cell, along each side.
+        decode: latents (B, C, h, w) to images (B, 3, H, W) in [-1, 1].
+    """
+
+    latents: Tensor
+    memory: Tensor
+    visible: Tensor
+    imagined: Tensor
+    grid_depth: Tensor
+    pose: Array
+    stride: int
+    decode: Callable[[Tensor], Tensor]
+
+    @cached_property
+    def rgb(self) -> Array:
+        """Image (H, W, 3) uint8, decoded on first use; cells left empty are black."""
+        image = to_uint8(self.decode(self.latents[None]))[0]
+        empty = self.grid_depth == 0
+        if empty.any():
+            image[empty.repeat_interleave(self.stride, 0).repeat_interleave(self.stride, 1).cpu().numpy()] = 0
+        return image
+
+    @cached_property
+    def depth(self) -> Array:
+        """z-depth (H, W) float32 in metres at camera resolution; 0 in cells left empty."""
+        return to_pixels(self.grid_depth[None], self.stride)[0].cpu().numpy()
+
+    @property
+    def imagined_fraction(self) -> float:
+        """Mean of ``imagined`` over the view."""
+        return float(self.imagined.mean())
+
+
+@torch.no_grad()
+def to_uint8(images: Tensor) -> Array:
+    """Images (B, 3, H, W) in [-1, 1] to (B, H, W, 3) uint8."""
+    scaled = images.float().clamp(-1, 1).add(1).mul(127.5).round()
+    return scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+def from_uint8(images: Array) -> Tensor:
+    """Images (B, H, W, 3) uint8 to (B, 3, H, W) float32 in [-1, 1]."""
+    return torch.as_tensor(images).permute(0, 3, 1, 2).float().div(127.5).sub(1)

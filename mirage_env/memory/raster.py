@@ -1,0 +1,217 @@
+"""The footprint read: occlusion first, then interpolation in the view that wrote the surface.
+
+Every token is drawn as the surfel of ``surfel.py``. With H = K_target [R | t] lift of its view, its point at the cell
+offset (du, dv) projects to the homogeneous q0 + du a + dv b, where q0 = H (u, v, 1, inverse depth) and a, b are its
+derivatives.
+
+1. For every pair of a token and a target cell whose centre its footprint covers, the homography is inverted at that
+   centre: the exact offset in the source cell and the exact z-depth on its plane.
+2. The nearest z per cell decides which surface is seen. Of the tokens on that surface (within a tolerance of it) that
+   face the camera, ``sampling_cost`` chooses one. Surfels seen from behind hide what lies behind them but show nothing:
+   what is in front of them there has never been seen.
+3. Latents are interpolated bilinearly between the chosen token and its neighbours in the same view, leaving out
+   neighbours that are missing or on another surface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mirage_env.memory.cameras import MIN_Z, Targets, in_frustum
+from mirage_env.memory.store import KEY_MASK, KEY_ROW_SHIFT, KEY_VIEW_SHIFT, Part
+from mirage_env.memory.surfel import HALF, TRIMMED
+from mirage_env.memory.view import NOBODY, Canvas, Job, ordered_key, smallest_key
+
+SAME_SURFACE = 0.03
+"""Tokens at most this fraction behind the nearest one in a cell lie on the surface that the cell sees."""
+SAME_PLANE = 0.15
+"""A neighbour whose inverse depth differs from the plane's by more than this fraction is on another surface."""
+MAX_SPAN = 32
+"""A token is drawn into at most about this many cells per side, around its centre."""
+
+
+class Hits(NamedTuple):
+    """P pairs of a token and a cell whose centre it covers.
+
+    Attributes:
+        cell: (P,) int64, flat cell of the canvas.
+        job, token: (P,) int64, the job and the token's index within its part.
+        index: (P,) int64, the token's index within its memory.
+        z: (P,) float64, z-depth of the surfel at the cell's centre.
+        du, dv: (P,) float64, where the cell's centre lies in the source cell, in cells from its centre.
+        magnification: (P,) float64, target cells per source cell by area; negative for a surfel seen from behind.
+    """
+
+    cell: Tensor
+    job: Tensor
+    token: Tensor
+    index: Tensor
+    z: Tensor
+    du: Tensor
+    dv: Tensor
+    magnification: Tensor
+
+
+def sampling_cost(hits: Hits) -> Tensor:
+    """What decides between tokens on the same surface: the smallest wins, ties go to the newest. Positive (P,) float32.
+
+    Magnification compares how finely views sampled the surface: the target is the same for all, so the smallest
+    belongs to the view that was closest and most head-on.
+    """
+    return hits.magnification.to(torch.float32)
+
+
+def read_footprints(jobs: Sequence[Job], cameras: Targets, canvas: Canvas) -> None:
+    """Fill ``canvas`` with what ``cameras`` see of the tokens' footprints."""
+    hits = rasterize(jobs, cameras)
+    cells = canvas.token.shape[0]
+    near = torch.full((cells,), torch.inf, dtype=torch.float64, device=hits.z.device)
+    near.scatter_reduce_(0, hits.cell, hits.z, "amin", include_self=True)
+    shown = (hits.z <= near[hits.cell] * (1.0 + SAME_SURFACE)) & (hits.magnification > 0)
+    key = torch.where(shown, ordered_key(sampling_cost(hits), hits.index), NOBODY)
+    best = smallest_key(hits.cell, key, cells)
+    hits = _take(hits, (shown & (best[hits.cell] == key)).nonzero()[:, 0])
+    canvas.depth[hits.cell] = hits.z.to(torch.float32)
+    canvas.token[hits.cell] = hits.index
+    for k, job in enumerate(jobs):
+        mine = hits if len(jobs) == 1 else _take(hits, (hits.job == k).nonzero()[:, 0])
+        canvas.show(mine.cell, job.part, mine.token, interpolate(job.part, mine.token, mine.du, mine.dv))
+
+
+def rasterize(jobs: Sequence[Job], cameras: Targets) -> Hits:
+    """All pairs of a token and a cell centre that its footprint covers, in front of the camera."""
+    found = [_survivors(k, job, cameras) for k, job in enumerate(jobs)]
+    form, ids = found[0] if len(found) == 1 else (torch.cat(rows, dim=1) for rows in zip(*found, strict=True))
+    spans, at = _spans(form, cameras)
+    form, ids = gather_columns(form, at), gather_columns(ids, at)
+    first_col, first_row, cols, count = spans
+
+    pair = torch.repeat_interleave(count)
+    step = torch.arange(pair.shape[0], device=pair.device) - (count.cumsum(0) - count)[pair]
+    q0x, q0y, q0w, ax, ay, aw, bx, by, bw, inverse, gu, gv = gather_columns(form, pair)
+    cols = cols[pair]
+    down = torch.div(step, cols, rounding_mode="floor")
+    col, row = first_col[pair] + step - down * cols, first_row[pair] + down
+    x, y = col + 0.5, row + 0.5
+    # (q0 + du a + dv b) parallel to (x, y, 1), solved for the offset.
+    ux, vx, cx = ax - x * aw, bx - x * bw, x * q0w - q0x
+    uy, vy, cy = ay - y * aw, by - y * bw, y * q0w - q0y
+    det = ux * vy - vx * uy
+    du, dv = (cx * vy - vx * cy) / det, (ux * cy - cx * uy) / det
+    w = q0w + du * aw + dv * bw
+    z = w / (inverse + du * gu + dv * gv)
+    covered = ((du.abs() <= HALF) & (dv.abs() <= HALF) & (z > MIN_Z)).nonzero()[:, 0]
+    camera, job, token, index, trim = gather_columns(ids, pair[covered])
+    inside = ((trim == 0) | _inside_trimmed(trim, du[covered], dv[covered])).nonzero()[:, 0]
+    covered, camera, job, token, index = (column[inside] for column in (covered, camera, job, token, index))
+    cell = (camera * cameras.height + row[covered]) * cameras.width + col[covered]
+    columns = (column[covered] for column in (z, du, dv, det / (w * w)))
+    return Hits(cell, job, token, index, *columns)
+
+
+def _inside_trimmed(trim: Tensor, du: Tensor, dv: Tensor) -> Tensor:
+    beyond_u = ((trim & 1) > 0) & (du < -TRIMMED) | ((trim & 2) > 0) & (du > TRIMMED)
+    beyond_v = ((trim & 4) > 0) & (dv < -TRIMMED) | ((trim & 8) > 0) & (dv > TRIMMED)
+    return ~(beyond_u | beyond_v)
+
+
+def _survivors(k: int, job: Job, cameras: Targets) -> tuple[Tensor, Tensor]:
+    """Surfels that a camera may see: their forms (12, M) q0 a b, inverse depth and slopes, and ids (5, M) int64."""
+    mine = cameras[job.first : job.last]
+    camera, token = in_frustum(job.part, mine, footprint=True)
+    segment, views = job.part.segment, job.part.views
+    key = segment.key[token]
+    u, v = (key & KEY_MASK) + 0.5, (key >> KEY_ROW_SHIFT & KEY_MASK) + 0.5
+    plane = segment.plane.index_select(1, token).to(torch.float64)
+    inverse, gu, gv = plane
+    maps = gather_columns(_view_maps(job.part, mine), camera * views + (key >> KEY_VIEW_SHIFT)).view(3, 4, -1)
+    Hu, Hv, H1, Hi = maps.unbind(1)
+    form = torch.cat([Hu * u + Hv * v + H1 + Hi * inverse, Hu + gu * Hi, Hv + gv * Hi, plane])
+    trim = segment.trim[token].to(torch.int64)
+    return form, torch.stack([camera + job.first, torch.full_like(token, k), token, token + job.base, trim])
+
+
+def _view_maps(part: Part, cameras: Targets) -> Tensor:
+    """(12, T * views): the (3, 4) matrices H = P lift of every pair of camera and view, P = K [R | t]."""
+    P = cameras.intrinsics @ cameras.T_camera_world[:, :3]
+    P = torch.as_tensor(P, device=part.segment.lift.device)[:, None, :, :, None]
+    lift = part.segment.lift[: part.views].view(1, -1, 1, 3, 4)
+    # Written out: unlike a matmul, sums of products round the same for one camera and for a batch of them.
+    maps = P[..., 0, :] * lift[..., 0, :] + P[..., 1, :] * lift[..., 1, :] + P[..., 2, :] * lift[..., 2, :]
+    maps[..., 3] += P[..., 3, 0]
+    return maps.reshape(-1, 12).T
+
+
+def _spans(form: Tensor, cameras: Targets) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], Tensor]:
+    """Rectangles of cells whose centres each surfel may cover, as first column, first row, columns and number of cells.
+
+    Surfels that cover none are left out; the second result says which remain.
+    """
+    q0, a, b = form[0:3], form[3:6] * HALF, form[6:9] * HALF
+    corners = torch.stack([q0 + a + b, q0 + a - b, q0 - a + b, q0 - a - b])
+    w = corners[:, 2]
+    foremost, corner = w.max(0)
+    # A surfel that reaches behind the camera has no bounded image; it may cover any cell, up to the cap.
+    front = w.amin(0) > 1e-6 * foremost
+    xy = corners[:, :2] / w[:, None]
+    low = torch.where(front, xy.amin(0), -torch.inf)
+    high = torch.where(front, xy.amax(0), torch.inf)
+    centre = torch.where(q0[2] > 0, q0[:2] / q0[2], xy.gather(0, corner.expand(1, 2, -1))[0])
+    limit = torch.tensor([[cameras.width - 1], [cameras.height - 1]], dtype=q0.dtype, device=q0.device)
+    first = torch.maximum((low - 0.5).ceil(), (centre - MAX_SPAN / 2).floor()).clamp(min=0.0)
+    last = torch.minimum(torch.minimum((high - 0.5).floor(), (centre + MAX_SPAN / 2).ceil()), limit)
+    sides = (last - first + 1.0).clamp(min=0.0)
+    count = torch.where(foremost > 0, sides[0] * sides[1], 0.0)
+    at = (count > 0).nonzero()[:, 0]
+    first, cols = first[:, at].to(torch.int64), sides[0, at].to(torch.int64)
+    return (first[0], first[1], cols, count[at].to(torch.int64)), at
+
+
+def interpolate(part: Part, token: Tensor, du: Tensor, dv: Tensor) -> Tensor:
+    """Latents (n, C) float32 at the offsets (du, dv) from tokens of a part, bilinear in the view that wrote them."""
+    tokens = part.columns
+    key, (inverse, gu, gv) = tokens.key[token], gather_columns(tokens.plane, token)
+    su, sv = torch.where(du < 0, -1, 1), torch.where(dv < 0, -1, 1)
+    wanted = torch.stack([key + su, key + sv * (1 << KEY_ROW_SHIFT), key + su + sv * (1 << KEY_ROW_SHIFT)])
+    # Keys ascend, so neighbours along a row are neighbours in storage; only the row below or above must be searched.
+    below = torch.searchsorted(tokens.key, wanted[1])
+    exists = tokens.key[below.clamp(max=part.tokens - 1)] == wanted[1]
+    beside = below + torch.where(su > 0, exists.to(torch.int64), -1)
+    other = torch.stack([token + su, below, beside]).clamp(min=0, max=part.tokens - 1)
+    found = tokens.plane[0][other]
+    expected = inverse + torch.stack([gu * su, gv * sv, gu * su + gv * sv])
+    usable = (tokens.key[other] == wanted) & ((found - expected).abs() <= SAME_PLANE * found)
+    fu, fv = du.abs().to(torch.float32), dv.abs().to(torch.float32)
+    own = (1 - fu) * (1 - fv)
+    weights = torch.stack([fu * (1 - fv), (1 - fu) * fv, fu * fv]) * usable
+    total = own + weights[0] + weights[1] + weights[2]
+    latents = tokens.latents[token].to(torch.float32) * (own / total)[:, None]
+    for k in range(3):
+        latents += tokens.latents[other[k]].to(torch.float32) * (weights[k] / total)[:, None]
+    return latents
+
+
+def gather_columns(table: Tensor, index: Tensor) -> Tensor:
+    """``table[:, index]``; row by row PyTorch does it about twice as fast."""
+    return torch.stack([row.index_select(0, index) for row in table])
+
+
+def explained_cells(jobs: Sequence[Job], cameras: Targets, depth: Tensor, tolerance: float, refine: float) -> Tensor:
+    """(h, w) bool: some token, hidden or not, covers the cell's centre at its depth (h, w), within a fraction of it.
+
+    Tokens whose cells are more than ``refine`` times as large as those of the view do not count.
+    """
+    hits = rasterize(jobs, cameras)
+    wanted = depth.reshape(-1)[hits.cell]
+    agree = ((hits.z - wanted).abs() <= tolerance * wanted) & (hits.magnification > 0) & (hits.magnification <= refine)
+    explained = torch.zeros(depth.numel(), dtype=torch.bool, device=depth.device)
+    explained[hits.cell[agree]] = True
+    return explained.view(depth.shape)
+
+
+def _take(hits: Hits, at: Tensor) -> Hits:
+    return Hits(*(column[at] for column in hits))

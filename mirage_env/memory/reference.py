@@ -1,0 +1,210 @@
+"""The memory once more, slow and obvious: plain loops in float64, one token and one ray at a time.
+
+Tests hold the fast reads against it. It shares no formula with them beyond the definition of a token: where they invert
+homographies, it intersects rays with planes. It draws every surfel in full, so it agrees with the fast read as long as
+no token covers more cells than ``raster.MAX_SPAN`` allows.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mirage_env import geometry
+from mirage_env.geometry import Array
+from mirage_env.memory.latent_memory import EXPLAINED
+from mirage_env.memory.raster import SAME_PLANE, SAME_SURFACE
+from mirage_env.memory.surfel import BEND, EDGE, HALF, JUMP, MAX_TILT, TRIMMED
+
+
+@dataclass
+class View:
+    """A camera that wrote: pose (4, 4), intrinsics (3, 3), and its tokens by (row, column)."""
+
+    pose: Array
+    K: Array
+    tokens: dict[tuple[int, int], Token] = field(default_factory=dict)
+
+
+@dataclass
+class Token:
+    """One token: inverse z-depth and its slopes per cell, world position, latents (C,)."""
+
+    view: View
+    row: int
+    col: int
+    inverse: float
+    gu: float
+    gv: float
+    trimmed: set[tuple[int, int]]
+    position: Array
+    latents: Array
+
+
+@dataclass
+class Sight:
+    """Where a ray meets a token's surfel: z-depth, offset in the source cell, target area per source area, facing."""
+
+    token: int
+    z: float
+    du: float
+    dv: float
+    magnification: float
+    faces: bool
+
+
+class ReferenceMemory:
+    """The semantics of ``LatentMemory``, for grids small enough for loops. Reads give float64 arrays."""
+
+    def __init__(self, channels: int) -> None:
+        self.channels = channels
+        self.tokens: list[Token] = []
+
+    def write(
+        self, latents: Array, depth: Array, K: Array, pose: Array, keep: Array | None = None, merge: bool = True
+    ) -> int:
+        """Add one view; the number of tokens added."""
+        height, width = depth.shape
+        wanted = {
+            (r, c) for r in range(height) for c in range(width) if depth[r, c] > 0 and (keep is None or keep[r, c])
+        }
+        if merge and self.tokens:
+            new = {cell for cell in wanted if not self._explains(pose, K, *cell, float(depth[cell]))}
+            wanted = {(r, c) for r, c in wanted if any(abs(r - i) <= 1 and abs(c - j) <= 1 for i, j in new)}
+        view = View(np.asarray(pose, dtype=np.float64), np.asarray(K, dtype=np.float64))
+        for r, c in sorted(wanted):
+            token = _token(view, latents[:, r, c], np.asarray(depth, dtype=np.float64), r, c)
+            view.tokens[r, c] = token
+            self.tokens.append(token)
+        return len(wanted)
+
+    def read(self, pose: Array, K: Array, size: tuple[int, int], footprint: bool) -> tuple[Array, Array, Array]:
+        """Latents (C, h, w), depth (h, w) and visible (h, w) from one camera."""
+        latents = np.zeros((self.channels, *size))
+        depth, visible = np.zeros(size), np.zeros(size, dtype=bool)
+        shown = self._surfels(pose, K, size) if footprint else self._splats(pose, K, size)
+        for (r, c), (z, values) in shown.items():
+            latents[:, r, c], depth[r, c], visible[r, c] = values, z, True
+        return latents, depth, visible
+
+    def _splats(self, pose: Array, K: Array, size: tuple[int, int]) -> dict[tuple[int, int], tuple[float, Array]]:
+        shown: dict[tuple[int, int], tuple[float, Array]] = {}
+        T_camera_world = geometry.invert(np.asarray(pose, dtype=np.float64))
+        for token in self.tokens:
+            x, y, z = (
+                sum(T_camera_world[k, j] * token.position[j] for j in range(3)) + T_camera_world[k, 3] for k in range(3)
+            )
+            if z <= 1e-6:
+                continue
+            cell = (math.floor(K[1, 1] * y / z + K[1, 2]), math.floor(K[0, 0] * x / z + K[0, 2]))
+            near = float(np.float32(z))
+            if 0 <= cell[0] < size[0] and 0 <= cell[1] < size[1] and (cell not in shown or near <= shown[cell][0]):
+                shown[cell] = (near, token.latents)
+        return shown
+
+    def _surfels(self, pose: Array, K: Array, size: tuple[int, int]) -> dict[tuple[int, int], tuple[float, Array]]:
+        shown = {}
+        for r in range(size[0]):
+            for c in range(size[1]):
+                sights = self._sights(pose, K, r, c)
+                nearest = min((sight.z for sight in sights), default=0.0)
+                seen = [s for s in sights if s.faces and s.z <= nearest * (1 + SAME_SURFACE)]
+                if seen:
+                    best = min(seen, key=lambda s: (np.float32(s.magnification), -s.token))
+                    shown[r, c] = (best.z, _interpolated(self.tokens[best.token], best.du, best.dv))
+        return shown
+
+    def _explains(self, pose: Array, K: Array, row: int, col: int, depth: float) -> bool:
+        return any(s.faces and abs(s.z - depth) <= EXPLAINED * depth for s in self._sights(pose, K, row, col))
+
+    def _sights(self, pose: Array, K: Array, row: int, col: int) -> list[Sight]:
+        """All surfels that the ray through a cell's centre meets."""
+        ray = np.array([(col + 0.5 - K[0, 2]) / K[0, 0], (row + 0.5 - K[1, 2]) / K[1, 1], 1.0])
+        sights = []
+        for index, token in enumerate(self.tokens):
+            T = geometry.invert(token.view.pose) @ pose
+            origin, direction = T[:3, 3], T[:3, :3] @ ray
+            normal = _plane_normal(token)
+            slant = float(normal @ direction)
+            if slant == 0:
+                continue
+            z = (1.0 - float(normal @ origin)) / slant
+            point = origin + z * direction
+            if z <= 1e-6 or point[2] <= 0:
+                continue
+            fx, fy = token.view.K[0, 0], token.view.K[1, 1]
+            du = fx * point[0] / point[2] + token.view.K[0, 2] - token.col - 0.5
+            dv = fy * point[1] / point[2] + token.view.K[1, 2] - token.row - 0.5
+            if abs(du) <= HALF and abs(dv) <= HALF and not _trimmed_away(token, du, dv):
+                source_area = fx * fy * abs(normal @ point) / point[2] ** 3
+                target_area = K[0, 0] * K[1, 1] * abs(normal @ (point - origin)) / z**3
+                faces = float(normal @ origin) < 1.0
+                sights.append(Sight(index, z, du, dv, target_area / source_area, faces))
+        return sights
+
+
+def _plane_normal(token: Token) -> Array:
+    """n (3,) of the surfel's plane n . X = 1 in its source camera."""
+    K = token.view.K
+    offset = token.inverse - token.gu * (token.col + 0.5 - K[0, 2]) - token.gv * (token.row + 0.5 - K[1, 2])
+    return np.array([token.gu * K[0, 0], token.gv * K[1, 1], offset])
+
+
+def _token(view: View, latents: Array, depth: Array, row: int, col: int) -> Token:
+    inverse = 1.0 / depth[row, col]
+    gu = _slope(depth, row, col, 0, 1)
+    gv = _slope(depth, row, col, 1, 0)
+    tilt = 0.5 * (abs(gu) + abs(gv))
+    if tilt > MAX_TILT * inverse:
+        gu, gv = gu * MAX_TILT * inverse / tilt, gv * MAX_TILT * inverse / tilt
+    pixel = np.array([col + 0.5, row + 0.5])
+    position = geometry.transform(view.pose, geometry.unproject(pixel, depth[row, col], view.K))
+    trimmed = set()
+    for down, right in ((0, -1), (0, 1), (-1, 0), (1, 0)):
+        beyond = _inverse_at(depth, row + down, col + right)
+        expected = min(inverse, inverse + right * gu + down * gv)
+        if beyond is not None and beyond < (1 - EDGE) * expected:
+            trimmed.add((down, right))
+    inverse, gu, gv = (float(np.float32(value)) for value in (inverse, gu, gv))
+    return Token(view, row, col, inverse, gu, gv, trimmed, position.astype(np.float32).astype(np.float64), latents)
+
+
+def _inverse_at(depth: Array, row: int, col: int) -> float | None:
+    inside = 0 <= row < depth.shape[0] and 0 <= col < depth.shape[1]
+    return 1.0 / depth[row, col] if inside and depth[row, col] > 0 else None
+
+
+def _slope(depth: Array, row: int, col: int, down: int, right: int) -> float:
+    inverse, candidates = 1.0 / depth[row, col], []
+    for sign in (-1, 1):
+        near = _inverse_at(depth, row + sign * down, col + sign * right)
+        far = _inverse_at(depth, row + 2 * sign * down, col + 2 * sign * right)
+        if near is not None:
+            step = sign * (near - inverse)
+            bend = abs(step) if far is None else abs(step - sign * (far - near))
+            candidates.append((bend, abs(step), step))
+    if not candidates:
+        return 0.0
+    bend, size, step = min(candidates, key=lambda c: c[:2])
+    return 0.0 if size > JUMP * inverse and bend > BEND * size else step
+
+
+def _trimmed_away(token: Token, du: float, dv: float) -> bool:
+    return any(right * du + down * dv > TRIMMED for down, right in token.trimmed)
+
+
+def _interpolated(token: Token, du: float, dv: float) -> Array:
+    su, sv = (-1 if du < 0 else 1), (-1 if dv < 0 else 1)
+    total, values = 0.0, np.zeros_like(token.latents, dtype=np.float64)
+    for i in (0, 1):
+        for j in (0, 1):
+            other = token.view.tokens.get((token.row + i * sv, token.col + j * su))
+            expected = token.inverse + j * su * token.gu + i * sv * token.gv
+            if other is None or abs(other.inverse - expected) > SAME_PLANE * other.inverse:
+                continue
+            weight = (abs(dv) if i else 1 - abs(dv)) * (abs(du) if j else 1 - abs(du))
+            values += weight * other.latents
+            total += weight
+    return values / total

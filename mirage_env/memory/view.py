@@ -1,0 +1,85 @@
+"""What a read gives back, and what both kinds of read share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mirage_env.memory.store import Part
+
+NOBODY = torch.iinfo(torch.int64).max
+"""The key of no token: larger than any."""
+
+
+@dataclass(frozen=True)
+class MemoryView:
+    """What T cameras see of a memory.
+
+    Attributes:
+        latents: (T, C, h, w) float32, 0 where nothing is visible.
+        depth: (T, h, w) float32 z-depth in metres, 0 where nothing is visible.
+        visible: (T, h, w) bool.
+        imagined: (T, h, w) float32, from 0 (a camera saw what is shown) to 1 (it was imagined); 0 where nothing is.
+        token: (T, h, w) int64, index of the token that each cell shows (in order of writing), -1 where none.
+    """
+
+    latents: Tensor
+    depth: Tensor
+    visible: Tensor
+    imagined: Tensor
+    token: Tensor
+
+
+class Job(NamedTuple):
+    """One part of a memory, and the run of cameras ``first`` to ``last`` (excluded) that look at it.
+
+    ``base`` is the number of tokens that the memory holds before this part.
+    """
+
+    part: Part
+    base: int
+    first: int
+    last: int
+
+
+class Canvas:
+    """The flat grids that a read fills; a cell is ``(camera * height + row) * width + column``."""
+
+    def __init__(self, count: int, height: int, width: int, channels: int, device: torch.device) -> None:
+        self.shape = (count, height, width)
+        cells = count * height * width
+        self.latents = torch.zeros(cells, channels, dtype=torch.float32, device=device)
+        self.depth = torch.zeros(cells, dtype=torch.float32, device=device)
+        self.imagined = torch.zeros_like(self.depth)
+        self.token = torch.full((cells,), -1, dtype=torch.int64, device=device)
+
+    def show(self, cell: Tensor, part: Part, token: Tensor, latents: Tensor | None = None) -> None:
+        """Put tokens of a part into cells, with interpolated latents or, without, their own."""
+        self.latents[cell] = part.segment.latents[token].to(torch.float32) if latents is None else latents
+        self.imagined[cell] = part.segment.imagined[token]
+
+    def view(self) -> MemoryView:
+        count, height, width = self.shape
+        token = self.token.view(self.shape)
+        return MemoryView(
+            latents=self.latents.view(count, height, width, self.latents.shape[1]).permute(0, 3, 1, 2).contiguous(),
+            depth=self.depth.view(self.shape),
+            visible=token >= 0,
+            imagined=self.imagined.view(self.shape),
+            token=token,
+        )
+
+
+def ordered_key(value: Tensor, index: Tensor) -> Tensor:
+    """int64 keys whose smallest is the smallest ``value`` (positive float32) and, among equals, the largest index."""
+    # Positive floats order like their bits.
+    return value.contiguous().view(torch.int32).to(torch.int64) << 32 | (0xFFFFFFFF - index)
+
+
+def smallest_key(cell: Tensor, key: Tensor, cells: int) -> Tensor:
+    """Per cell (cells,) the smallest key; the result does not depend on the order of the entries."""
+    best = torch.full((cells,), NOBODY, dtype=torch.int64, device=key.device)
+    return best.scatter_reduce_(0, cell, key, "amin", include_self=True)

@@ -1,0 +1,133 @@
+"""The bundled model: a codec, depth from latents and a memory-conditioned denoiser that run on two CPU cores.
+
+Each is a diffusers ``ModelMixin``, so that ``save_pretrained`` and ``from_pretrained`` read and write safetensors folders.
+"""
+
+from __future__ import annotations
+
+import torch
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from torch import Tensor, nn
+
+from mirage_env.models.layers import ResidualBlock, UNet, inverse_depth, ray_channels, time_embedding
+from mirage_env.models.protocols import DepthEstimate
+
+
+class TinyCodec(ModelMixin, ConfigMixin):
+    """Convolutional autoencoder whose latents survive being warped.
+
+    No layer looks further than a few cells and none normalises over space, so that shifting the image shifts the latents;
+    training makes decode(warp(z)) match warp(x) (the aim of EQ-VAE, Kouzelis et al. 2025) with the warps that the memory
+    really makes. Latents leave with zero mean and unit variance per channel, over the data that ``fit_statistics`` saw.
+
+    Args:
+        channels: of the latents.
+        widths: of the layers at stride 2, 4, …; their number sets the stride, 2 ** len(widths).
+        blocks: residual blocks per width.
+    """
+
+    @register_to_config
+    def __init__(self, channels: int = 16, widths: tuple[int, ...] = (48, 96), blocks: tuple[int, ...] = (1, 3)) -> None:
+        super().__init__()
+        self.channels = channels
+        self.stride = 2 ** len(widths)
+        self.mean: Tensor
+        self.deviation: Tensor
+        down: list[nn.Module] = [nn.PixelUnshuffle(2), nn.Conv2d(12, widths[0], 3, padding=1)]
+        for level, width in enumerate(widths):
+            if level:
+                down.append(nn.Conv2d(widths[level - 1], width, 4, stride=2, padding=1))
+            down.extend(ResidualBlock(width) for _ in range(blocks[level]))
+        down += [nn.SiLU(), nn.Conv2d(widths[-1], channels, 1)]
+        self.encoder = nn.Sequential(*down)
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("deviation", torch.ones(channels))
+        up: list[nn.Module] = [nn.Conv2d(channels, widths[-1], 3, padding=1)]
+        for level in reversed(range(len(widths))):
+            up.extend(ResidualBlock(widths[level]) for _ in range(blocks[level]))
+            width_out = widths[level - 1] if level else 3
+            up += [nn.SiLU(), nn.Conv2d(widths[level], 4 * width_out, 3, padding=1), nn.PixelShuffle(2)]
+        self.decoder = nn.Sequential(*up)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) in [-1, 1], H and W multiples of the stride, to latents (B, C, H/stride, W/stride)."""
+        if images.shape[-1] % self.stride or images.shape[-2] % self.stride:
+            raise ValueError(f"height and width must be multiples of {self.stride}, got {tuple(images.shape[-2:])}")
+        return (self.encoder(images).float() - self.mean[:, None, None]) / self.deviation[:, None, None]
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents (B, C, h, w) to images (B, 3, h·stride, w·stride), about in [-1, 1], not clamped."""
+        return self.decoder(latents * self.deviation[:, None, None] + self.mean[:, None, None]).float()
+
+    @torch.no_grad()
+    def fit_statistics(self, images: Tensor) -> None:
+        """Make latents of such images (B, 3, H, W) leave with zero mean and unit variance per channel."""
+        raw = self.encoder(images).float()
+        self.mean.copy_(raw.mean((0, 2, 3)))
+        self.deviation.copy_(raw.std((0, 2, 3)).clamp_min(1e-4))
+
+
+class TinyDepth(ModelMixin, ConfigMixin):
+    """Depth from latents, completing what is known of it.
+
+    Metric scale from one image rests on a camera ``canonical_height`` above the floor; for another height, scale the result
+    (the image of a room is that of a scaled room from a camera as much higher).
+    """
+
+    canonical_height = 1.25
+
+    @register_to_config
+    def __init__(self, channels: int = 16, widths: tuple[int, ...] = (64, 96, 160)) -> None:
+        super().__init__()
+        self.unet = UNet(channels + 4, 2, widths)
+
+    def forward(self, latents: Tensor, intrinsics: Tensor, known_depth: Tensor) -> tuple[Tensor, Tensor]:
+        """Log depth and log scale of its Laplace error, each (B, h, w)."""
+        known = torch.stack([inverse_depth(known_depth), (known_depth > 0).float()], dim=1)
+        rays = ray_channels(intrinsics, *latents.shape[-2:])
+        log_depth, log_error = self.unet(torch.cat([latents, rays, known], dim=1)).float().unbind(1)
+        # Where depth is known the network only corrects it, so a good readout is never relearnt.
+        prior = torch.where(known_depth > 0, known_depth, known_depth.new_tensor(2.0)).log()
+        return prior + log_depth, log_error.clamp(-5.0, 2.0)
+
+    def estimate(self, latents: Tensor, intrinsics: Tensor, known_depth: Tensor) -> DepthEstimate:
+        log_depth, log_error = self(latents, intrinsics, known_depth)
+        return DepthEstimate(log_depth.exp().clamp(0.05, 50.0), log_error.exp())
+
+
+class TinyDenoiser(ModelMixin, ConfigMixin):
+    """Rectified-flow denoiser (Liu et al. 2022) of latents, conditioned on what the memory shows of the view.
+
+    It predicts the clean latents from ``x_t = (1 - t) x_0 + t noise``.
+    """
+
+    @register_to_config
+    def __init__(self, channels: int = 16, widths: tuple[int, ...] = (96, 144, 192), condition: int = 128) -> None:
+        super().__init__()
+        self.embedding_size = condition
+        self.time = nn.Sequential(nn.Linear(condition, condition), nn.SiLU(), nn.Linear(condition, condition))
+        self.unet = UNet(2 * channels + 4, channels, widths, condition=condition)
+
+    def forward(
+        self, noisy: Tensor, t: Tensor, readout: Tensor, depth: Tensor, visible: Tensor, intrinsics: Tensor
+    ) -> Tensor:
+        """Clean latents (B, C, h, w) predicted from ``noisy`` at noise levels t (B,)."""
+        memory = torch.stack([inverse_depth(depth), visible.float()], dim=1)
+        rays = ray_channels(intrinsics, *noisy.shape[-2:])
+        condition = self.time(time_embedding(t, self.embedding_size))
+        return readout + self.unet(torch.cat([noisy, readout, memory, rays], dim=1), condition).float()
+
+    def denoise(
+        self, readout: Tensor, depth: Tensor, visible: Tensor, intrinsics: Tensor, noise: Tensor, steps: int = 1
+    ) -> Tensor:
+        """See ``protocols.Denoiser``: Euler steps over evenly spaced noise levels 1, …, 1/steps."""
+        if steps < 1:
+            raise ValueError(f"a denoiser needs at least 1 step, got {steps}")
+        levels = torch.linspace(1.0, 0.0, steps + 1, device=readout.device)
+        x = noise
+        clean = noise
+        for t, t_next in zip(levels[:-1], levels[1:], strict=True):
+            clean = self(x, t.expand(len(x)), readout, depth, visible, intrinsics)
+            x = clean + (t_next / t) * (x - clean)
+        return clean

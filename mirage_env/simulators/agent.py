@@ -1,0 +1,84 @@
+"""Where an agent is, and where its motions take it: nothing about what it sees."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from mirage_env import geometry
+from mirage_env.geometry import Array
+from mirage_env.simulators.base import CameraMotion, FloorMotion, Motion
+from mirage_env.simulators.grid_navigation import GridNavigation
+
+
+class Place(NamedTuple):
+    """Where an agent is.
+
+    Attributes:
+        position: feet (x, y, z) in metres.
+        yaw: radians in [-pi, pi].
+        free_pose: T_world_camera as 16 numbers, row by row, while the camera is not where a level agent carries it.
+    """
+
+    position: tuple[float, float, float]
+    yaw: float
+    free_pose: tuple[float, ...] | None = None
+
+    def pose(self, camera_height: float) -> Array:
+        """T_world_camera (4, 4) float64."""
+        if self.free_pose is not None:
+            return np.array(self.free_pose).reshape(4, 4)
+        return geometry.camera_pose(self.position, self.yaw, camera_height)
+
+    @classmethod
+    def of_camera(cls, pose: Array, camera_height: float) -> Place:
+        """The place of an agent below a camera T_world_camera (4, 4)."""
+        (x, y, z), yaw = geometry.agent_pose(pose, camera_height)
+        place = cls((float(x), float(y), float(z)), yaw)
+        level = np.allclose(place.pose(camera_height), pose, atol=1e-6)
+        return place if level else place._replace(free_pose=tuple(np.asarray(pose, dtype=np.float64).ravel().tolist()))
+
+
+class Proposal(NamedTuple):
+    """Where a motion leads: the place, its camera T_world_camera (4, 4) float64, and whether the agent collided."""
+
+    place: Place
+    pose: Array
+    collided: bool
+
+
+def go(
+    navigation: GridNavigation, place: Place, motion: Motion, floor_height: float, camera_height: float, sliding: bool
+) -> Proposal:
+    """Where a motion takes an agent; looks at nothing but the floor.
+
+    A ``FloorMotion`` of a camera that was moved freely goes on from the nearest free floor below it, level again.
+
+    Raises:
+        TypeError, ValueError: one sentence on a motion that makes no sense.
+    """
+    if isinstance(motion, FloorMotion):
+        if not (math.isfinite(motion.forward) and math.isfinite(motion.turn)):
+            raise ValueError(f"a FloorMotion must be finite, got forward {motion.forward} and turn {motion.turn}")
+        at, collided = np.array(place.position), False
+        if place.free_pose is not None:
+            at = navigation.snap((at[0], floor_height, at[2]))
+        if motion.forward:
+            way = geometry.arc_displacement(place.yaw, motion.forward, motion.turn)
+            at, collided = navigation.move(at, way, sliding)
+        moved = Place(_three(at), math.remainder(place.yaw + motion.turn, math.tau))
+        return Proposal(moved, moved.pose(camera_height), collided)
+    if isinstance(motion, CameraMotion):
+        change = geometry.check_pose(motion.T_camera_next, "T_camera_next")
+        if change.shape != (4, 4):
+            raise ValueError(f"T_camera_next must be one 4x4 matrix, got shape {change.shape}")
+        pose = place.pose(camera_height) @ change
+        below, yaw = geometry.agent_pose(pose, camera_height)
+        return Proposal(Place(_three(below), yaw, tuple(pose.ravel().tolist())), pose, False)
+    raise TypeError(f"a motion must be a FloorMotion or a CameraMotion, got {type(motion).__name__}")
+
+
+def _three(point: Array) -> tuple[float, float, float]:
+    return float(point[0]), float(point[1]), float(point[2])

@@ -1,0 +1,179 @@
+"""What an agent can bump into in an imagined world: a grid over the floor, filled from the memory's own geometry."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from mirage_env.geometry import Array
+from mirage_env.memory import LatentMemory
+
+CELL = 0.05
+"""Metres per cell."""
+ANKLE, HEAD = 0.12, 1.5
+"""What lies between these heights above the floor is in the way, m."""
+FLOOR_BAND = 0.1
+"""Surfaces this close to the height of the floor are floor, m."""
+LEVEL_BAND = 0.3
+"""So are level surfels (within 37 degrees) this close to it: floor whose depth is off by up to a quarter, m. What
+really stands on the floor shows its upright sides as well."""
+LEVEL = 0.8
+STREAK_SINE = 0.07
+"""Surfels seen at a flatter angle than this (sine of the angle between surface and viewing ray) are streaks."""
+EDGE_SINE = 0.35
+"""So are those seen at a flatter angle than this that no neighbour in their view continues."""
+FAR = 20.0
+"""Metres from the camera beyond which depth says nothing about where an agent could walk."""
+
+_SPACING = 0.8
+_MAX_SAMPLES = 40
+_GROWTH = 32
+_GRIDS = ("obstacle", "floor", "stood")
+
+
+@dataclass(frozen=True, eq=False)
+class OccupancyGrid:
+    """An occupancy grid of one memory, as a value: ``extended`` returns a new one.
+
+    Each token is a surfel, sampled more densely than the cells. A cell is floor where a sample lies at the height of
+    the floor, an obstacle where another one lies between ankle and head height; everything else is unknown. Streaks
+    between the two surfaces of a depth edge are left out: surfels nearly parallel to the ray that saw them, and rather
+    parallel ones whose plane no neighbour continues. Rows go with world z, columns with x; the lattice is anchored at the
+    world's origin, so a grid depends on the tokens only, not on how often it was extended.
+
+    Attributes:
+        floor_height: world y of the floor in metres.
+        cell: metres per cell.
+        row, column: lattice index of cell (0, 0), whose corner lies at world z = row * cell, x = column * cell.
+        obstacle, floor: (H, W) bool; a cell can be both. Read-only.
+        stood: (H, W) bool, cells that an agent's body filled, see ``standing``. Read-only.
+        tokens: how many of the memory's tokens were rasterised.
+    """
+
+    floor_height: float
+    cell: float = CELL
+    row: int = 0
+    column: int = 0
+    obstacle: Array = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
+    floor: Array = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
+    stood: Array = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
+    tokens: int = 0
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.floor_height):
+            raise ValueError(f"floor_height must be a finite height in metres, got {self.floor_height!r}")
+        if not (math.isfinite(self.cell) and self.cell > 0):
+            raise ValueError(f"cell must be a positive size in metres, got {self.cell!r}")
+
+    @property
+    def blocked(self) -> Array:
+        """Cells (H, W) that an agent cannot touch: obstacles, but for those where one stood."""
+        return self.obstacle & ~self.stood
+
+    @property
+    def origin(self) -> Array:
+        """World x and z (2,) of the corner of cell (0, 0)."""
+        return np.array([self.column, self.row]) * self.cell
+
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """World x0, x1, z1, z0 of the grid: matplotlib's ``extent`` of an image whose rows go with z."""
+        (x, z), (rows, columns) = self.origin, self.obstacle.shape
+        return float(x), float(x + columns * self.cell), float(z + rows * self.cell), float(z)
+
+    def extended(self, memory: LatentMemory) -> OccupancyGrid:
+        """The grid with the tokens that the memory holds beyond those known; itself where there are none.
+
+        Raises:
+            ValueError: the memory holds fewer tokens than were rasterised: it is another one.
+        """
+        count = len(memory)
+        if count < self.tokens:
+            raise ValueError(f"this grid knows {self.tokens} tokens, but this memory holds {count}: it is another one")
+        if count == self.tokens:
+            return self
+        points, flat = surface_samples(memory, self.tokens, self.floor_height, self.cell)
+        height = points[:, 1] - self.floor_height
+        lattice = np.floor(points[:, ::2] / self.cell).astype(np.int64)[:, ::-1]
+        level = (np.abs(height) <= FLOOR_BAND) | (flat & (np.abs(height) <= LEVEL_BAND))
+        solid = (height >= ANKLE) & (height <= HEAD) & ~level
+        lattice, solid, level = (a[solid | level] for a in (lattice, solid, level))
+        if not len(lattice):
+            return replace(self, tokens=count)
+        grid = self._grown(lattice.min(0), lattice.max(0))
+        at = lattice - (grid.row, grid.column)
+        obstacle, floor = grid.obstacle.copy(), grid.floor.copy()
+        obstacle[at[solid, 0], at[solid, 1]] = True
+        floor[at[level, 0], at[level, 1]] = True
+        return replace(grid, obstacle=_frozen(obstacle), floor=_frozen(floor), tokens=count)
+
+    def standing(self, position: Any, radius: float) -> OccupancyGrid:
+        """The grid of a world in which an agent of this radius stands at position (3,): its body fills that place.
+
+        For geometry that is imagined around an agent only after it came there.
+        """
+        reach = max(radius, self.cell) + self.cell
+        centre = np.array([float(position[2]), float(position[0])])
+        low, high = (np.floor((centre + d) / self.cell).astype(np.int64) for d in (-reach, reach))
+        grid = self._grown(low, high)
+        rows, columns = np.arange(low[0], high[0] + 1), np.arange(low[1], high[1] + 1)
+        dz, dx = (rows + 0.5) * self.cell - centre[0], (columns + 0.5) * self.cell - centre[1]
+        stood = grid.stood.copy()
+        part = stood[low[0] - grid.row :, low[1] - grid.column :][: len(rows), : len(columns)]
+        part |= dz[:, None] ** 2 + dx**2 <= reach**2
+        return replace(grid, stood=_frozen(stood))
+
+    def _grown(self, low: Array, high: Array) -> OccupancyGrid:
+        """The same grid, large enough to hold the lattice cells from low to high (both included)."""
+        old = np.array([self.row, self.column])
+        shape = np.array(self.obstacle.shape)
+        first, last = low // _GROWTH * _GROWTH, (high // _GROWTH + 1) * _GROWTH
+        if self.obstacle.size:
+            first, last = np.minimum(first, old), np.maximum(last, old + shape)
+            if (first == old).all() and (last == old + shape).all():
+                return self
+        else:
+            old = first
+        before, after = old - first, last - old - shape
+        width = list(zip(before.tolist(), after.tolist(), strict=True))
+        grids = (_frozen(np.pad(grid, width)) for grid in (self.obstacle, self.floor, self.stood))
+        return replace(self, row=int(first[0]), column=int(first[1]), **dict(zip(_GRIDS, grids, strict=True)))
+
+
+def _frozen(array: Array) -> Array:
+    array.flags.writeable = False
+    return array
+
+
+def surface_samples(memory: LatentMemory, start: int, floor_height: float, cell: float) -> tuple[Array, Array]:
+    """Points on the surfels of the tokens from ``start`` on that matter to an agent on this floor.
+
+    Returns world points (S, 3) and whether each lies on a level surfel (S,).
+
+    Streaks are left out, and so are surfels wholly outside the heights that matter. Samples of a surfel are at most 0.8
+    cells apart (farther on surfels larger than 32 cells).
+    """
+    surfels = memory.surfels(start)
+    position, u, v, viewpoint = (t.cpu().numpy().astype(np.float64) for t in surfels[:4])
+    ray = position - viewpoint
+    distance = np.sqrt((ray**2).sum(1))
+    normal = np.cross(u, v)
+    normal /= np.maximum(np.sqrt((normal**2).sum(1)), 1e-12)[:, None]
+    sine = np.abs((normal * ray).sum(1)) / np.maximum(distance, 1e-12)
+    streak = (sine < STREAK_SINE) | ((sine < EDGE_SINE) & ~surfels.continued.cpu().numpy())
+    reach = (np.abs(u[:, 1]) + np.abs(v[:, 1])) / 2
+    height = position[:, 1] - floor_height
+    keep = ~streak & (distance <= FAR) & (height + reach >= -LEVEL_BAND) & (height - reach <= HEAD)
+    position, u, v, flat = position[keep], u[keep], v[keep], np.abs(normal[keep, 1]) > LEVEL
+    n_u, n_v = (
+        np.clip(np.ceil(np.sqrt((t**2).sum(1)) / (_SPACING * cell)), 1, _MAX_SAMPLES).astype(np.int64) for t in (u, v)
+    )
+    count = n_u * n_v
+    surfel = np.repeat(np.arange(len(count)), count)
+    step = np.arange(len(surfel)) - np.repeat(np.cumsum(count) - count, count)
+    i, j = step % n_u[surfel], step // n_u[surfel]
+    a, b = (i + 0.5) / n_u[surfel] - 0.5, (j + 0.5) / n_v[surfel] - 0.5
+    return position[surfel] + a[:, None] * u[surfel] + b[:, None] * v[surfel], flat[surfel]

@@ -1,0 +1,291 @@
+"""The true simulator over generated homes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import shapely
+
+from mirage_env import geometry
+from mirage_env.geometry import Array
+from mirage_env.simulators.base import AgentStart, Camera, CameraMotion, FloorMotion, Motion
+from mirage_env.simulators.navigation import PolygonNavigation
+from mirage_env.simulators.raycast import Raycaster
+from mirage_env.simulators.rooms.home import Home
+from mirage_env.simulators.rooms.prepared import PreparedHome, prepare_home
+from mirage_env.simulators.rooms.splits import Scene, check_scene, resolve_scenes
+
+_FLOOR_TOLERANCE = 0.5
+
+
+class RoomsSnapshot(NamedTuple):
+    """A whole state of ``RoomsSimulator``, as a value.
+
+    Attributes:
+        scene: the seed or "toy".
+        position: the agent's feet.
+        yaw: radians in [-pi, pi].
+        free_pose: T_world_camera as 16 numbers, row by row, once the camera was moved freely; None on the floor.
+    """
+
+    scene: Scene
+    position: tuple[float, float, float]
+    yaw: float
+    free_pose: tuple[float, ...] | None = None
+
+
+class FloorMap(NamedTuple):
+    """A picture of a floor plan, seen from above: rows go with z, columns with x.
+
+    Attributes:
+        floor: (H, W) bool, floor of the rooms and doorways, under furniture too.
+        navigable: (H, W) bool, where the agent's centre can be.
+        origin: (2,) world x and z of the top left corner of cell (0, 0).
+        cell: metres per cell; the centre of cell (r, c) is ``origin + ((c + 0.5) * cell, (r + 0.5) * cell)``.
+    """
+
+    floor: Array
+    navigable: Array
+    origin: Array
+    cell: float
+
+
+class RenderedView:
+    """A true view whose pixels are rendered when they are first looked at, and kept."""
+
+    def __init__(self, home: PreparedHome, pose: Array, camera: Camera, samples: int) -> None:
+        self._home, self._camera, self._samples = home, camera, samples
+        self._pose = pose
+        self._rgb: Array | None = None
+        self._depth: Array | None = None
+
+    @property
+    def pose(self) -> Array:
+        """T_world_camera (4, 4) float32."""
+        return self._pose
+
+    @property
+    def rgb(self) -> Array:
+        """Image (H, W, 3) uint8."""
+        rgb = self._rgb
+        if rgb is None:
+            images, depths = _render(self._home.raycaster, self._pose[None], self._camera, self._samples)
+            rgb, self._depth = images[0], depths[0]
+            self._rgb = rgb
+        return rgb
+
+    @property
+    def depth(self) -> Array:
+        """z-depth (H, W) float32 in metres, 0 where nothing is hit."""
+        depth = self._depth
+        if depth is None:
+            size, K = self._camera.resolution, self._camera.intrinsics
+            self._depth = depth = self._home.raycaster.render(self._pose[None], K, size, size, rgb=False)[1][0]
+        return depth
+
+
+class RoomsSimulator:
+    """Ground truth: an agent in furnished homes that are generated from seeds.
+
+    Fulfils ``mirage_env.simulators.base.Simulator``. The camera may be replaced by assignment at any time; the next
+    view uses it.
+
+    Args:
+        scenes: a split ("train", "val", "test"), "toy", one seed, or a range or sequence of seeds.
+        camera: the agent's camera.
+        agent_radius: metres.
+        allow_sliding: whether a blocked agent slides along the wall.
+        samples: colour samples per pixel, 1 or 4.
+    """
+
+    def __init__(
+        self,
+        scenes: Any = "val",
+        camera: Camera | None = None,
+        agent_radius: float = 0.18,
+        allow_sliding: bool = True,
+        samples: int = 1,
+    ) -> None:
+        if samples not in (1, 4):
+            raise ValueError(f"samples must be 1 or 4 per pixel, got {samples!r}")
+        if not (math.isfinite(agent_radius) and 0 <= agent_radius < 1):
+            raise ValueError(f"agent_radius must lie in [0, 1) metres, got {agent_radius!r}")
+        self.scenes: Sequence[Scene] = resolve_scenes(scenes)
+        self.camera = Camera() if camera is None else camera
+        self.agent_radius = float(agent_radius)
+        self.allow_sliding = bool(allow_sliding)
+        self.samples = samples
+        self._opened: PreparedHome | None = None
+        self._state: RoomsSnapshot | None = None
+        self._closed = False
+
+    def reset(self, scene: Any = None, start: AgentStart | None = None) -> RenderedView:
+        """Open a scene (None: keep the present one, at first the first of ``scenes``) and place the agent.
+
+        Raises:
+            ValueError: for a scene that does not exist, or a start where the agent cannot stand.
+        """
+        self._check_open()
+        if scene is None:
+            scene = self.scenes[0] if self._state is None else self._state.scene
+        scene = check_scene(scene)
+        opened = prepare_home(scene, self.agent_radius)
+        if start is None:
+            start = opened.default_start
+        position, yaw = _check_start(start)
+        if abs(position[1]) > _FLOOR_TOLERANCE or not opened.navigation.is_navigable(position):
+            x, y, z = position
+            raise ValueError(
+                f"the agent cannot start at ({x:.2f}, {y:.2f}, {z:.2f}) in scene {scene}, which is not navigable; "
+                "take a start from sample_navigable_point"
+            )
+        self._opened = opened
+        self._state = RoomsSnapshot(scene, (position[0], 0.0, position[2]), math.remainder(yaw, math.tau))
+        return self._view()
+
+    def step(self, motion: Motion) -> tuple[RenderedView, bool]:
+        """Move the agent or, by a ``CameraMotion``, the camera alone; the new view, and whether the agent collided.
+
+        A ``FloorMotion`` after free camera motions goes on from the floor below the camera (the nearest navigable
+        place), level again.
+        """
+        state = self._present()
+        if isinstance(motion, FloorMotion):
+            if not (math.isfinite(motion.forward) and math.isfinite(motion.turn)):
+                raise ValueError(f"a FloorMotion must be finite, got forward {motion.forward} and turn {motion.turn}")
+            moved, collided = np.array(state.position), False
+            if motion.forward:
+                way = geometry.arc_displacement(state.yaw, motion.forward, motion.turn)
+                moved, collided = self.navigation.move(moved, way, self.allow_sliding)
+            yaw = math.remainder(state.yaw + motion.turn, math.tau)
+            self._state = RoomsSnapshot(state.scene, (float(moved[0]), 0.0, float(moved[2])), yaw)
+            return self._view(), collided
+        if isinstance(motion, CameraMotion):
+            pose = self._pose() @ geometry.check_pose(motion.T_camera_next, "T_camera_next")
+            below, yaw = geometry.agent_pose(pose, self.camera.height)
+            below = self.navigation.snap(below)
+            position = (float(below[0]), 0.0, float(below[2]))
+            self._state = RoomsSnapshot(state.scene, position, yaw, tuple(pose.ravel().tolist()))
+            return self._view(), False
+        raise TypeError(f"a motion must be a FloorMotion or a CameraMotion, got {type(motion).__name__}")
+
+    def snapshot(self) -> RoomsSnapshot:
+        """The whole state as an immutable value; ``restore`` returns to it any number of times."""
+        return self._present()
+
+    def restore(self, snapshot: RoomsSnapshot) -> RenderedView:
+        """Return to a snapshot of this or another ``RoomsSimulator``."""
+        self._check_open()
+        if not isinstance(snapshot, RoomsSnapshot):
+            raise TypeError(f"restore needs what RoomsSimulator.snapshot() gave, got {type(snapshot).__name__}")
+        self._opened = prepare_home(snapshot.scene, self.agent_radius)
+        self._state = snapshot
+        return self._view()
+
+    def is_navigable(self, position: Any) -> bool:
+        """Whether the agent can stand at position (3,), within 0.5 m of the floor's height."""
+        return abs(float(position[1])) <= _FLOOR_TOLERANCE and self.navigation.is_navigable(position)
+
+    def geodesic_distance(self, a: Any, b: Any) -> float:
+        """Metres along the floor from a (3,) to b (3,); ``inf`` where there is no way. Repeated goals b are cheap."""
+        return self.navigation.geodesic_distance(a, b)
+
+    def shortest_path(self, a: Any, b: Any) -> Array:
+        """Corners (N, 3) of a shortest path from a to b, both included; (0, 3) where there is no way."""
+        return self.navigation.shortest_path(a, b)
+
+    def sample_navigable_point(self, rng: np.random.Generator) -> Array:
+        """A navigable point (3,), uniform over the navigable area."""
+        return self.navigation.sample(rng)
+
+    def render_views(self, poses: Any) -> tuple[Array, Array]:
+        """Views of the present scene from any poses (B, 4, 4): images (B, H, W, 3) uint8, z-depth (B, H, W) float32."""
+        self._present()
+        assert self._opened is not None
+        return _render(self._opened.raycaster, poses, self.camera, self.samples)
+
+    @property
+    def floor_area(self) -> float:
+        """Navigable area of the present scene in m²."""
+        return float(self.navigation.free.area)
+
+    def navigable_map(self, cell: float = 0.05, margin: float = 0.25) -> FloorMap:
+        """The present scene's floor plan as a picture, for drawing; ``margin`` metres are left around the floor."""
+        if not (cell > 0 and margin >= 0):
+            raise ValueError(f"a map needs cell > 0 and margin >= 0 metres, got cell {cell} and margin {margin}")
+        floor, free = self.home.floor, self.navigation.free
+        x0, z0, x1, z1 = floor.bounds
+        origin = np.array([x0 - margin, z0 - margin])
+        columns, rows = math.ceil((x1 - x0 + 2 * margin) / cell), math.ceil((z1 - z0 + 2 * margin) / cell)
+        x, z = np.meshgrid(origin[0] + (np.arange(columns) + 0.5) * cell, origin[1] + (np.arange(rows) + 0.5) * cell)
+        shapely.prepare(floor)
+        return FloorMap(shapely.contains_xy(floor, x, z), shapely.contains_xy(free, x, z), origin, float(cell))
+
+    @property
+    def scene(self) -> Scene:
+        """The present scene: a seed or "toy"."""
+        return self._present().scene
+
+    @property
+    def agent(self) -> AgentStart:
+        """Where the agent stands now."""
+        state = self._present()
+        return AgentStart(state.position, state.yaw)
+
+    @property
+    def home(self) -> Home:
+        """The present scene's home."""
+        self._present()
+        assert self._opened is not None
+        return self._opened.home
+
+    @property
+    def navigation(self) -> PolygonNavigation:
+        """The present scene's navigation geometry."""
+        self._present()
+        assert self._opened is not None
+        return self._opened.navigation
+
+    def close(self) -> None:
+        """Let go of the scene; the simulator cannot be used after."""
+        self._opened = self._state = None
+        self._closed = True
+
+    def _pose(self) -> Array:
+        state = self._present()
+        if state.free_pose is not None:
+            return np.array(state.free_pose).reshape(4, 4)
+        return geometry.camera_pose(state.position, state.yaw, self.camera.height)
+
+    def _view(self) -> RenderedView:
+        assert self._opened is not None
+        return RenderedView(self._opened, self._pose().astype(np.float32), self.camera, self.samples)
+
+    def _present(self) -> RoomsSnapshot:
+        self._check_open()
+        if self._state is None:
+            raise RuntimeError("no scene is open yet; call reset first")
+        return self._state
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("this simulator was closed; make a new one")
+
+
+def _render(raycaster: Raycaster, poses: Any, camera: Camera, samples: int) -> tuple[Array, Array]:
+    size = camera.resolution
+    rgb, depth = raycaster.render(poses, camera.intrinsics, size, size, samples=samples)
+    assert rgb is not None
+    return rgb, depth
+
+
+def _check_start(start: Any) -> tuple[tuple[float, float, float], float]:
+    if not isinstance(start, AgentStart):
+        raise TypeError(f"start must be an AgentStart(position, yaw), got {type(start).__name__}")
+    position = np.asarray(start.position, dtype=np.float64)
+    if position.shape != (3,) or not np.isfinite(position).all() or not math.isfinite(start.yaw):
+        raise ValueError(f"a start needs three finite coordinates and a finite yaw, got {start}")
+    return (float(position[0]), float(position[1]), float(position[2])), float(start.yaw)

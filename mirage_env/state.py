@@ -1,0 +1,71 @@
+"""The state of an imagined world, as a value."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mirage_env.files import atomic_write
+from mirage_env.geometry import Array
+from mirage_env.memory import LatentMemory
+from mirage_env.memory.io import memory_from_tensors, memory_to_tensors, read_tensors
+
+FORMAT = "mirage_env.WorldState"
+VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class WorldState:
+    """Everything that decides what comes next. A step returns a new state and leaves this one usable: forks are free.
+
+    Attributes:
+        memory: the world so far. Never write to it: ``WorldModel`` writes to forks.
+        pose: T_world_camera (4, 4) float32 of the last view.
+        latents: of the last view (C, h, w) float32.
+        intrinsics: K (3, 3) float64 of the camera whose views are imagined, at full resolution.
+        resolution: (height, width) of those views in pixels.
+        seed, steps: the random generator: the noise of step n is drawn from a generator seeded with (seed, n).
+    """
+
+    memory: LatentMemory
+    pose: Array
+    latents: Tensor
+    intrinsics: Array
+    resolution: tuple[int, int]
+    seed: int
+    steps: int = 0
+
+    def save(self, path: str | Path) -> None:
+        """Write the state to one safetensors file, whole or not at all."""
+        tensors = {f"memory.{name}": value for name, value in memory_to_tensors(self.memory).items()}
+        tensors |= {
+            "pose": torch.as_tensor(self.pose).contiguous(),
+            "latents": self.latents.contiguous(),
+            "intrinsics": torch.as_tensor(self.intrinsics).contiguous(),
+        }
+        numbers = {"resolution": list(self.resolution), "seed": self.seed, "steps": self.steps}
+        with atomic_write(Path(path)) as temporary:
+            save_file(tensors, temporary, {"format": FORMAT, "version": str(VERSION), "state": json.dumps(numbers)})
+
+    @classmethod
+    def load(cls, path: str | Path) -> WorldState:
+        """The state that ``save`` wrote; ValueError for a truncated, foreign or newer file."""
+        tensors, metadata = read_tensors(Path(path), FORMAT, VERSION)
+        memory = memory_from_tensors(
+            {k.removeprefix("memory."): v for k, v in tensors.items() if k.startswith("memory.")}
+        )
+        numbers = json.loads(metadata["state"])
+        return cls(
+            memory=memory,
+            pose=tensors["pose"].numpy(),
+            latents=tensors["latents"],
+            intrinsics=tensors["intrinsics"].numpy(),
+            resolution=(int(numbers["resolution"][0]), int(numbers["resolution"][1])),
+            seed=int(numbers["seed"]),
+            steps=int(numbers["steps"]),
+        )

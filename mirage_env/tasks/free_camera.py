@@ -1,0 +1,48 @@
+"""No task: look around."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from mirage_env.geometry import Array
+from mirage_env.simulators.base import AgentStart, Simulator
+from mirage_env.tasks.episode import Episode, sample_start
+
+
+@dataclass(frozen=True)
+class FreeCamera:
+    """Reward 0; an episode has no goal and never terminates. See ``Task``."""
+
+    name: ClassVar[str] = "FreeCamera"
+    has_goal: ClassVar[bool] = False
+    stop_ends: ClassVar[bool] = False
+
+    def sample_episode(
+        self,
+        simulator: Simulator,
+        scene: Any,
+        rng: np.random.Generator,
+        start: AgentStart | None = None,
+        goal: Array | None = None,
+    ) -> Episode:
+        """A place in this scene, uniform over its floor, and any yaw."""
+        if start is None:
+            simulator.reset(scene)
+            start = sample_start(simulator, rng)
+        return Episode(scene, start)
+
+    def choose_goal(
+        self, simulator: Simulator, position: Array, rng: np.random.Generator, goal: Array | None = None
+    ) -> None:
+        """None."""
+
+    def succeeded(self, stopped: bool, distance: float) -> bool:
+        """Never."""
+        return False
+
+    def reward(self, previous_distance: float, distance: float, succeeded: bool) -> float:
+        """0."""
+        return 0.0

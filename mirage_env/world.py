@@ -1,0 +1,262 @@
+"""The world loop: read what the memory shows, imagine what it does not, write that back. The decoder is not in it.
+
+    image ─encode─► latents ─depth─► memory        (start, observe)
+    pose ─► read ─► denoise ─► depth ─► write      (step)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mirage_env import depth as depths
+from mirage_env import geometry
+from mirage_env.frame import Frame, from_uint8
+from mirage_env.geometry import Array
+from mirage_env.images import load_depth, load_image, resize_depth, resize_image
+from mirage_env.memory import LatentMemory, MemoryView, read_many
+from mirage_env.models import weights
+from mirage_env.models.protocols import Codec, Denoiser, DepthModel
+from mirage_env.scale import floor_scale
+from mirage_env.state import WorldState
+
+Imagine = Literal["always", "new", "never"]
+DEFAULT_CAMERA_HEIGHT = 1.25
+
+
+class WorldModel:
+    """An imagined world's dynamics: a codec, depth from latents and a denoiser around a latent memory. It holds no state.
+
+    Args:
+        codec, depth_model, denoiser: see ``mirage_env.models.protocols``.
+        denoiser_steps: network passes per imagined view.
+        name: what the model is called in reports.
+    """
+
+    def __init__(
+        self, codec: Codec, depth_model: DepthModel, denoiser: Denoiser, denoiser_steps: int = 1, name: str = "custom"
+    ) -> None:
+        self.codec = codec
+        self.depth_model = depth_model
+        self.denoiser = denoiser
+        self.denoiser_steps = denoiser_steps
+        self.name = name
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path = "tiny") -> WorldModel:
+        """A bundled model by name, one in a local folder that ``save_pretrained`` wrote, or one on the Hugging Face hub."""
+        parts = weights.load(name)
+        return cls(parts.codec, parts.depth_model, parts.denoiser, parts.denoiser_steps, str(name))
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the folder that ``from_pretrained`` reads."""
+        weights.save(
+            weights.Parts(self.codec, self.depth_model, self.denoiser, self.denoiser_steps), Path(folder)
+        )
+
+    @torch.no_grad()
+    def start(
+        self,
+        image: Any,
+        hfov: float = 90.0,
+        depth: Any = None,
+        pose: Any = None,
+        seed: int = 0,
+        *,
+        camera_height: float | None = None,
+        frame_hfov: float | None = None,
+        resolution: int = 128,
+    ) -> WorldState:
+        """A world that knows one view.
+
+        Args:
+            image: (H, W, 3) uint8, a PIL image or a file name.
+            hfov: horizontal field of view of the image in degrees.
+            depth: z-depth (H, W) in metres of the image, 0 = unknown; None: estimated from the latents.
+            pose: T_world_camera (4, 4) of the image; None: level, ``camera_height`` (1.25 m) above the origin, facing -Z.
+            seed: decides all that will be imagined.
+            camera_height: metres of the camera above the floor. When given, an estimated depth is scaled so that the floor
+                it sees lies there.
+            frame_hfov: field of view of the frames to come in degrees; None: that of the image.
+            resolution: width and height of the frames to come in pixels, a multiple of the codec's stride.
+        """
+        geometry.check_hfov(hfov)
+        frame_hfov = hfov if frame_hfov is None else frame_hfov
+        if resolution < 4 * self.codec.stride or resolution % self.codec.stride:
+            raise ValueError(
+                f"resolution must be a multiple of {self.codec.stride}, at least {4 * self.codec.stride}, got {resolution}"
+            )
+        if camera_height is not None and not 0.05 <= camera_height <= 10:
+            raise ValueError(f"camera_height must lie between 0.05 and 10 metres, got {camera_height}")
+        height = DEFAULT_CAMERA_HEIGHT if camera_height is None else camera_height
+        pose = geometry.camera_pose((0.0, 0.0, 0.0), 0.0, height) if pose is None else pose
+        blank = WorldState(
+            memory=LatentMemory(channels=self.codec.channels),
+            pose=np.eye(4, dtype=np.float32),
+            latents=torch.zeros(0),
+            intrinsics=geometry.intrinsics(resolution, resolution, frame_hfov),
+            resolution=(resolution, resolution),
+            seed=int(seed),
+        )
+        return self._observe(blank, image, pose, depth, hfov, camera_height)
+
+    @torch.no_grad()
+    def observe(
+        self, state: WorldState, image: Any, pose: Any, depth: Any = None, hfov: float | None = None
+    ) -> WorldState:
+        """Add what a camera saw from ``pose``; see ``start``. ``hfov`` is that of the image; None: that of the frames."""
+        if hfov is None:
+            hfov = float(np.degrees(2 * np.arctan(state.resolution[1] / 2 / state.intrinsics[0, 0])))
+        geometry.check_hfov(hfov)
+        return self._observe(state, image, pose, depth, hfov, None)
+
+    def _observe(
+        self, state: WorldState, image: Any, pose: Any, depth: Any, hfov: float, camera_height: float | None
+    ) -> WorldState:
+        pose = geometry.check_pose(pose).reshape(4, 4).astype(np.float32)
+        pixels = load_image(image)
+        true_depth = None if depth is None else load_depth(depth, pixels.shape[:2])
+        # The image is brought to the angular resolution of the frames, which is what the networks know.
+        original = geometry.intrinsics(pixels.shape[1], pixels.shape[0], hfov)
+        pixels, K = resize_image(pixels, original, float(state.intrinsics[0, 0]), self.codec.stride)
+        grid_K = self._grid(K)
+        latents = self.codec.encode(from_uint8(pixels[None]))
+        memory = state.memory.fork()
+        if true_depth is not None:
+            true_depth = resize_depth(true_depth, (pixels.shape[0], pixels.shape[1]))
+            grid_depth = depths.to_grid(torch.as_tensor(true_depth)[None], self.codec.stride)[0]
+        else:
+            seen = memory.read(pose, grid_K, size=tuple(latents.shape[-2:]))
+            estimate = self.depth_model.estimate(latents, torch.as_tensor(grid_K, dtype=torch.float32)[None], seen.depth)
+            grid_depth = estimate.depth[0]
+            if len(memory) == 0 and camera_height is not None:
+                scale = floor_scale(grid_depth, torch.as_tensor(grid_K), torch.as_tensor(pose), camera_height)
+                grid_depth = grid_depth * (scale if scale is not None else camera_height / DEFAULT_CAMERA_HEIGHT)
+        memory.write(latents[0], grid_depth, grid_K, pose, imagined=0.0)
+        own = latents[0] if tuple(latents.shape[-2:]) == self._grid_size(state) else torch.zeros(0)
+        return dataclasses.replace(state, memory=memory, pose=pose, latents=own)
+
+    def step(
+        self, state: WorldState, pose: Any, imagine: Imagine = "new", threshold: float = 0.0
+    ) -> tuple[WorldState, Frame]:
+        """The world seen from ``pose`` (4, 4), and the state that remembers it; a batch of one."""
+        states, frames = self.step_batch([state], np.asarray(pose)[None], imagine, threshold)
+        return states[0], frames[0]
+
+    @torch.no_grad()
+    def step_batch(
+        self, states: Sequence[WorldState], poses: Any, imagine: Imagine = "new", threshold: float = 0.0
+    ) -> tuple[list[WorldState], list[Frame]]:
+        """The worlds seen from their poses (B, 4, 4), one pass of each network for all that need it.
+
+        Args:
+            states: B worlds with cameras of one resolution.
+            poses: T_world_camera (B, 4, 4).
+            imagine: ``"new"`` imagines the cells that the memory does not show, ``"always"`` passes the whole view through
+                the denoiser, ``"never"`` leaves unseen cells empty and writes nothing.
+            threshold: with ``"new"``, the share of unseen cells up to which a view is left as it is.
+        """
+        poses = geometry.check_pose(poses, "poses").astype(np.float32)
+        if imagine not in get_args(Imagine):
+            raise ValueError(f"imagine must be one of {', '.join(get_args(Imagine))}, got {imagine!r}")
+        if len(states) == 0 or poses.shape != (len(states), 4, 4):
+            raise ValueError(f"step_batch needs one 4x4 pose per state: got {len(states)} states, poses {poses.shape}")
+        sizes = {self._grid_size(state) for state in states}
+        if len(sizes) != 1:
+            raise ValueError(f"all states of a batch need one resolution, got {sorted(s.resolution for s in states)}")
+        grid_K = np.stack([self._grid(state.intrinsics) for state in states])
+        view = read_many([state.memory for state in states], poses, grid_K, size=sizes.pop())
+        latents, depth = view.latents.clone(), view.depth.clone()
+        unseen = ~view.visible
+        share = unseen.float().mean((1, 2))
+        if imagine != "never":
+            chosen = (share > threshold) if imagine == "new" else torch.ones_like(share, dtype=torch.bool)
+            if chosen.any():
+                self._imagine(chosen.nonzero()[:, 0], states, grid_K, view, latents, depth, imagine == "always")
+        imagined = torch.where(view.visible, view.imagined, torch.ones(()))
+        new_states, frames = [], []
+        for i, state in enumerate(states):
+            frames.append(
+                Frame(
+                    latents=latents[i],
+                    memory=view.latents[i],
+                    visible=view.visible[i],
+                    imagined=imagined[i],
+                    grid_depth=depth[i],
+                    pose=poses[i],
+                    stride=self.codec.stride,
+                    decode=self.codec.decode,
+                )
+            )
+            memory = state.memory
+            if imagine != "never" and bool((unseen[i] & (depth[i] > 0)).any()):
+                memory = memory.fork()
+                memory.write(
+                    latents[i], depth[i], grid_K[i], poses[i], explained=view.visible[i], imagined=imagined[i]
+                )
+            new_states.append(
+                dataclasses.replace(state, memory=memory, pose=poses[i], latents=latents[i], steps=state.steps + 1)
+            )
+        return new_states, frames
+
+    def _imagine(
+        self,
+        chosen: Tensor,
+        states: Sequence[WorldState],
+        grid_K: Array,
+        view: MemoryView,
+        latents: Tensor,
+        depth: Tensor,
+        everything: bool,
+    ) -> None:
+        """Fill ``latents`` and ``depth`` of the chosen worlds, in place, where the memory shows nothing (or everywhere)."""
+        K = torch.as_tensor(grid_K, dtype=torch.float32)[chosen]
+        noise = torch.stack([_noise(states[int(i)], latents.shape[1:]) for i in chosen])
+        readout, seen_depth, visible = view.latents[chosen], view.depth[chosen], view.visible[chosen]
+        clean = self.denoiser.denoise(readout, seen_depth, visible, K, noise, self.denoiser_steps)
+        latents[chosen] = clean if everything else torch.where(visible[:, None], readout, clean)
+        estimate = self.depth_model.estimate(latents[chosen], K, seen_depth).depth
+        depth[chosen] = torch.where(visible, seen_depth, estimate)
+
+    @torch.no_grad()
+    def frame(self, state: WorldState) -> Frame:
+        """The state's last view once more, without a step: right after ``start`` it is the camera's own image, encoded.
+
+        ValueError if the last view came from a camera unlike that of the frames; ``step`` to its pose instead.
+        """
+        if tuple(state.latents.shape[-2:]) != self._grid_size(state):
+            raise ValueError("the last image came from a camera unlike that of the frames: step to its pose to see it")
+        K = self._grid(state.intrinsics)
+        view = state.memory.read(state.pose, K, size=self._grid_size(state))
+        depth = view.depth
+        if not bool(view.visible.all()):
+            estimate = self.depth_model.estimate(state.latents[None], torch.as_tensor(K, dtype=torch.float32)[None], depth)
+            depth = torch.where(view.visible, depth, estimate.depth)
+        return Frame(
+            latents=state.latents,
+            memory=view.latents[0],
+            visible=view.visible[0],
+            imagined=torch.where(view.visible, view.imagined, torch.zeros(()))[0],
+            grid_depth=depth[0],
+            pose=state.pose,
+            stride=self.codec.stride,
+            decode=self.codec.decode,
+        )
+
+    def _grid(self, K: Array) -> Array:
+        return geometry.scale_intrinsics(K, 1 / self.codec.stride)
+
+    def _grid_size(self, state: WorldState) -> tuple[int, int]:
+        return state.resolution[0] // self.codec.stride, state.resolution[1] // self.codec.stride
+
+
+def _noise(state: WorldState, shape: torch.Size) -> Tensor:
+    """Noise of the state's next step: the same whether it runs alone or in a batch."""
+    generator = torch.Generator().manual_seed((state.seed * 1_000_003 + state.steps) % 2**63)
+    return torch.randn(shape, generator=generator)

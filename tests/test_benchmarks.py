@@ -1,0 +1,68 @@
+"""The benchmarks measure what they say, on small settings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import step_time, world_quality
+from mirage_env.data.collect import CollectConfig, collect_episode
+from mirage_env.simulators.base import Camera
+from mirage_env.simulators.rooms.simulator import RoomsSimulator
+from tests.exact_world import exact_world
+from tests.small_world import small_world
+
+
+def test_world_quality_of_an_exact_codec() -> None:
+    simulator = RoomsSimulator("toy")
+    config = CollectConfig(steps=20, resolution=64, hfov_share=1.0, height_range=(1.25, 1.25))
+    found = world_quality.measure_views(exact_world(), collect_episode(simulator, 0, config, scenes=["toy"]))
+    assert np.isinf(found["codec_ceiling"])
+    # Flat colours survive being warped, and the depth that everything is two metres away does not.
+    assert found["readout"] > 20
+    assert found["readout"] > found["readout_estimated"] + 1
+    assert 0.02 < found["readout_covered"] < 1
+    assert 0.1 < found["depth_abs_rel"] < 2
+    simulator.camera = Camera(resolution=64)
+    simulator.reset("toy")
+    loop = world_quality.measure_closed_loop(exact_world(), simulator, steps=8, seed=0)
+    assert loop["closed_loop_above_memory_off"] == pytest.approx(loop["closed_loop"] - loop["closed_loop_memory_off"])
+    assert loop["closed_loop_memory_off"] < 12
+
+
+def test_summary_says_what_was_reached() -> None:
+    rows = [{m.key: value for m in world_quality.MEASURES} for value in (30.0, 32.0, 34.0)]
+    rows[0]["readout"] = float("nan")
+    summary = world_quality.summarise(rows, seed=0)
+    ceiling = summary["codec_ceiling"]
+    assert (ceiling["mean"], ceiling["std"], ceiling["min"], ceiling["max"]) == (32.0, 2.0, 30.0, 34.0)
+    assert 30 <= ceiling["low"] <= 32 <= ceiling["high"] <= 34
+    assert ceiling["reached"] is True
+    assert summary["depth_abs_rel"]["reached"] is False
+    assert summary["readout"]["rooms"] == 2
+    table = world_quality.describe(summary)
+    assert "codec ceiling, PSNR" in table
+    assert ">= 30: reached" in table
+    assert "<= 0.15: MISSED" in table
+
+
+def test_world_quality_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small_world().save_pretrained(tmp_path / "model")
+    report = tmp_path / "report.json"
+    world_quality.main(["--scenes", "1", "--steps", "4", "--model", str(tmp_path / "model"), "--json", str(report)])
+    found = json.loads(report.read_text())
+    assert len(found["rooms"]) == 1
+    assert found["rooms"][0]["scene"] == 1_000_000
+    assert {"summary", "versions", "device", "arguments"} <= found.keys()
+    assert "1 rooms of 'val'" in capsys.readouterr().out
+
+
+def test_step_time() -> None:
+    found = step_time.measure(small_world(), steps=2, scenes="toy")
+    for name in ("rgb_new", "memory_never"):
+        assert found[name]["count"] == 2
+        assert found[name]["encodings"] == pytest.approx(found[name]["median"] / found["encode"]["median"])
+        assert found[name]["median"] > 0
