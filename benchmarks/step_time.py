@@ -1,4 +1,4 @@
-"""How long one step of one world takes: with RGB while imagining, and with the bare memory; in units of one encoding too."""
+"""How long a step of one world takes, with RGB while imagining and with the bare memory; in encodings, too."""
 
 from __future__ import annotations
 
@@ -78,7 +78,10 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     found = measure(WorldModel.from_pretrained(arguments.model), arguments.steps, seed=arguments.seed)
     print(f"codec, one encoding                  {found['encode']['median']:7.2f} ms")
-    for name, text in (("rgb_new", 'env.step, rgb, imagine="new"'), ("memory_never", 'env.step, memory, imagine="never"')):
+    for name, text in (
+        ("rgb_new", 'env.step, rgb, imagine="new"'),
+        ("memory_never", 'env.step, memory, imagine="never"'),
+    ):
         case = found[name]
         verdict = "reached" if case["median"] <= case["target"] else "MISSED"
         print(

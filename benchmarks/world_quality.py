@@ -110,7 +110,10 @@ def measure_views(world: WorldModel, walk: Trajectory) -> dict[str, float]:
         covered = pixels_of(view.visible, world.codec.stride)
         enough = covered.mean((1, 2)) > _LEAST_COVERED
         truth, shown = walk.rgb[first + GAP], decode_latents(world, view.latents)
-        reached, possible = psnr(shown, truth, mask=covered)[enough], psnr(through[first + GAP], truth, mask=covered)[enough]
+        reached, possible = (
+            psnr(shown, truth, mask=covered)[enough],
+            psnr(through[first + GAP], truth, mask=covered)[enough],
+        )
         found[name] = _mean(reached)
         found[f"{name}_below_ceiling"] = _mean(possible - reached)
         if name == "readout":
@@ -171,12 +174,13 @@ def describe(summary: dict[str, dict[str, Any]]) -> str:
             lines.append(f"{measure.text:<46} nothing to measure")
             continue
         digits = 1 if measure.unit == "dB" else 3
-        numbers = {k: f"{entry[k]:.{digits}f}" if k in entry else "-" for k in ("mean", "std", "min", "max", "low", "high")}
+        numbers = {
+            k: f"{entry[k]:.{digits}f}" if k in entry else "-" for k in ("mean", "std", "min", "max", "low", "high")
+        }
         target = f"{entry['target']}: {'reached' if entry['reached'] else 'MISSED'}" if "target" in entry else ""
-        lines.append(
-            f"{measure.text:<46} {numbers['mean'] + ' ± ' + numbers['std']:>16}  "
-            f"{numbers['min'] + ' … ' + numbers['max']:>15}  {numbers['low'] + ' … ' + numbers['high']:>16}  {target}".rstrip()
-        )
+        columns = (("mean", " ± ", "std", 16), ("min", " … ", "max", 15), ("low", " … ", "high", 16))
+        cells = [f"{numbers[one] + sign + numbers[other]:>{width}}" for one, sign, other, width in columns]
+        lines.append(f"{measure.text:<46} {'  '.join(cells)}  {target}".rstrip())
     return "\n".join(lines)
 
 

@@ -65,7 +65,7 @@ def _add_demo(commands: Any, common: argparse.ArgumentParser) -> None:
         "demo",
         parents=[common],
         help="walk through a room, or out of a photo, imagined from a single view",
-        description="Leave, turn right round, come back: a film, figures and a report of what the world model imagines.",
+        description="Leave, turn right round, come back: a film, figures and a report of what is imagined.",
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--scene", metavar="SEED", help="a generated room (default: a held-out one), or 'toy'")
@@ -77,7 +77,9 @@ def _add_demo(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=64, help="of the walk, even (64)")
     parser.add_argument("--seed", type=int, default=0, help="decides the walk and what is imagined (0)")
     parser.add_argument("--model", default="tiny", help="bundled name, folder or hub id (tiny)")
-    parser.add_argument("--out", type=Path, default=Path("out/demo"), metavar="DIR", help="folder to write to (out/demo)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/demo"), metavar="DIR", help="folder to write to (out/demo)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there as well")
     parser.set_defaults(run=_demo, interrupted="run the command again for a whole demonstration")
 
@@ -133,7 +135,7 @@ def _add_collect(commands: Any, common: argparse.ArgumentParser) -> None:
         "collect",
         parents=[common],
         help="walk through scenes and keep images, depth and poses for training",
-        description="One shard per episode. Episodes that are there already are kept: run it again to go on, or for more.",
+        description="One shard per episode. Those that are there already are kept: run it again to go on, or for more.",
     )
     parser.add_argument("--simulator", choices=["rooms"], default="rooms", help="where to walk (rooms)")
     parser.add_argument("--scenes", default="train", help="a split, 'toy', seeds '3,5,8' or a range '0:100' (train)")

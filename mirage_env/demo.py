@@ -77,7 +77,9 @@ def run_demo(
     camera_height: float | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Walk out and back, and write ``demo.mp4``, ``demo.gif``, ``top_down.png``, ``report.json`` and, with a room, ``psnr.png``.
+    """Walk out and back, and write films, figures and a report.
+
+    They are ``demo.mp4``, ``demo.gif``, ``top_down.png``, ``report.json`` and, with a room, ``psnr.png``.
 
     Args:
         out: folder, made if need be.

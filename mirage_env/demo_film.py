@@ -18,7 +18,12 @@ LARGE, SMALL = 3, 2
 """Pixels of the films per pixel of the frames, along each side."""
 _WORDS = 384
 
-_LEGS = {"out": "walking out", "turn round": "turning round", "back": "walking back", "turn round again": "turning round"}
+_LEGS = {
+    "out": "walking out",
+    "turn round": "turning round",
+    "back": "walking back",
+    "turn round again": "turning round",
+}
 
 
 def film_frames(
@@ -40,7 +45,11 @@ def film_frames(
         columns = [
             *([] if truth is None else [(truth[0][i], "Truth", "the room itself")]),
             (rollout.rgb[i], "Imagination", "what the world model shows"),
-            (pictures.mask_unseen(rollout.readout[i], rollout.visible[i]), "Memory", "decoded as it is; dark: not known yet"),
+            (
+                pictures.mask_unseen(rollout.readout[i], rollout.visible[i]),
+                "Memory",
+                "decoded as it is; dark: not known yet",
+            ),
         ]
         captions = [*([] if truth is None else [_progress(walk, i)]), _origin(rollout, i), _known(rollout, i)]
         large = [
@@ -67,7 +76,9 @@ def _map(walk: RoundTrip, cloud: TokenCloud, size: int) -> TopView:
     if len(cloud.positions):
         # A few far tokens, out of a window, must not shrink the room to a stamp.
         low, high = np.quantile(cloud.positions, [0.01, 0.99], axis=0)
-        points = np.concatenate([points, cloud.positions[((cloud.positions >= low) & (cloud.positions <= high)).all(1)]])
+        points = np.concatenate(
+            [points, cloud.positions[((cloud.positions >= low) & (cloud.positions <= high)).all(1)]]
+        )
     return pictures.fit_top_view(points, size)
 
 

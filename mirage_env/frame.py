@@ -21,7 +21,7 @@ class Frame:
         latents: of the whole view (C, h, w) float32; 0 in cells left empty.
         memory: what the memory showed of it before anything was imagined (C, h, w); 0 where not ``visible``.
         visible: cells that the memory showed (h, w) bool.
-        imagined: per cell (h, w) float32, 0 = seen by a camera, 1 = imagined now or in an earlier step.
+        imagined: per cell (h, w) float32, 0 = seen by a camera or left empty, 1 = imagined now or in an earlier step.
         grid_depth: z-depth at the cell centres (h, w) float32 in metres, 0 in cells left empty.
         pose: T_world_camera (4, 4) float32.
         stride: pixels per cell, along each side.
@@ -40,7 +40,8 @@ class Frame:
     @cached_property
     def rgb(self) -> Array:
         """Image (H, W, 3) uint8, decoded on first use; cells left empty are black."""
-        image = to_uint8(self.decode(self.latents[None]))[0]
+        with torch.no_grad():
+            image = to_uint8(self.decode(self.latents[None]))[0]
         empty = self.grid_depth == 0
         if empty.any():
             image[empty.repeat_interleave(self.stride, 0).repeat_interleave(self.stride, 1).cpu().numpy()] = 0

@@ -6,19 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mirage_env import geometry
 from mirage_env.geometry import Array
 
 MIN_SIDE = 8
+MAX_CELLS = 1023
+"""Latent cells per side of a view that a memory takes."""
 
 
 def load_image(image: Any) -> Array:
     """An image (H, W, 3) uint8 from a file name, a PIL image or an array.
 
-    Grey and opaque alpha are converted, 16-bit colour and floats in [0, 1] are scaled to 8 bits. What has no plain meaning is
-    refused with a ValueError: transparent pixels, 16-bit grey (most often a depth map), floats beyond [0, 1].
+    Grey and opaque alpha are converted, 16-bit colour and floats in [0, 1] are scaled to 8 bits, and a photo is turned
+    upright as its EXIF data say. What has no plain meaning is refused with a ValueError: transparent pixels, 16-bit
+    grey (most often a depth map), floats beyond [0, 1].
     """
     if isinstance(image, (str, Path)):
         image = _open(Path(image))
@@ -40,7 +43,7 @@ def load_image(image: Any) -> Array:
         return np.ascontiguousarray(np.broadcast_to(pixels.reshape(*pixels.shape[:2], 1), (*pixels.shape[:2], 3)))
     if pixels.shape[2] == 4:
         if (pixels[..., 3] != 255).any():
-            raise ValueError("the image has transparent pixels, whose colour is unknown; flatten it onto a background first")
+            raise ValueError("the image has transparent pixels of unknown colour; flatten it onto a background first")
         pixels = pixels[..., :3]
     return np.ascontiguousarray(pixels)
 
@@ -57,6 +60,7 @@ def _open(path: Path) -> Image.Image:
 
 
 def _pil_array(picture: Image.Image) -> Array:
+    picture = ImageOps.exif_transpose(picture)
     if picture.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "LA", "1"):
         transparent = "transparency" in picture.info or picture.mode in ("PA", "LA")
         picture = picture.convert("RGBA" if transparent else "RGB")
@@ -96,9 +100,17 @@ def load_depth(depth: Any, shape: tuple[int, ...]) -> Array:
 
 
 def resize_image(image: Array, K: Array, focal: float, stride: int) -> tuple[Array, Array]:
-    """The image at ``focal`` pixels of focal length, its sides rounded to multiples of ``stride``; and its exact K (3, 3)."""
+    """The image at about ``focal`` pixels of focal length, and its exact K (3, 3).
+
+    Its sides are rounded to multiples of ``stride``, at least two; ValueError if they get too long for a memory.
+    """
     scale = focal / K[0, 0]
     height, width = (max(stride * 2, round(side * scale / stride) * stride) for side in image.shape[:2])
+    if max(height, width) > MAX_CELLS * stride:
+        raise ValueError(
+            f"the image would have {width}x{height} pixels at the focal length of the frames, at most "
+            f"{MAX_CELLS * stride} are possible; check hfov, or crop the image"
+        )
     K_new = geometry.scale_intrinsics(K, width / image.shape[1], height / image.shape[0])
     if (height, width) == image.shape[:2]:
         return image, K_new

@@ -30,7 +30,9 @@ def describe(info: dict[str, Any]) -> str:
         f"device        {device['processor']}, {device['cores']} cores, {gpus}",
     ]
     for name, model in info["models"].items():
-        lines.append(f"model         {name}: {model['bytes'] / 1e6:.1f} MB, {model['parameters'] / 1e6:.1f} M parameters")
+        lines.append(
+            f"model         {name}: {model['bytes'] / 1e6:.1f} MB, {model['parameters'] / 1e6:.1f} M parameters"
+        )
         lines += [f"              {model['summary']}"] if model["summary"] else []
     if not info["models"]:
         lines.append("model         none bundled")

@@ -9,10 +9,10 @@ from mirage_env import geometry
 
 
 def floor_scale(depth: Tensor, intrinsics: Tensor, pose: Tensor, camera_height: float) -> float | None:
-    """Factor that brings the floor in ``depth`` (h, w) to ``camera_height`` metres below the camera; None without a floor.
+    """Factor that brings the floor in ``depth`` (h, w) ``camera_height`` metres below the camera; None without a floor.
 
-    The floor is the lowest level that many cells of a view share: each cell that looks down votes for its distance below the
-    camera, and the votes of cells whose neighbours in the column above lie at the same level count.
+    The floor is the lowest level that many cells of a view share: each cell that looks down votes for its distance
+    below the camera, and the votes of cells whose neighbours in the column above lie at the same level count.
 
     Args:
         depth: z-depth of a latent grid in metres, any scale.

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from mirage_env import geometry
 from mirage_env.files import atomic_write
 from mirage_env.geometry import Array
 from mirage_env.memory import LatentMemory
@@ -30,6 +31,7 @@ class WorldState:
         intrinsics: K (3, 3) float64 of the camera whose views are imagined, at full resolution.
         resolution: (height, width) of those views in pixels.
         seed, steps: the random generator: the noise of step n is drawn from a generator seeded with (seed, n).
+        scale: metres of this world per metre of the networks', whose camera always hangs 1.25 m above the floor.
     """
 
     memory: LatentMemory
@@ -39,6 +41,7 @@ class WorldState:
     resolution: tuple[int, int]
     seed: int
     steps: int = 0
+    scale: float = 1.0
 
     def save(self, path: str | Path) -> None:
         """Write the state to one safetensors file, whole or not at all."""
@@ -48,24 +51,33 @@ class WorldState:
             "latents": self.latents.contiguous(),
             "intrinsics": torch.as_tensor(self.intrinsics).contiguous(),
         }
-        numbers = {"resolution": list(self.resolution), "seed": self.seed, "steps": self.steps}
+        numbers = {"resolution": self.resolution, "seed": self.seed, "steps": self.steps, "scale": self.scale}
         with atomic_write(Path(path)) as temporary:
             save_file(tensors, temporary, {"format": FORMAT, "version": str(VERSION), "state": json.dumps(numbers)})
 
     @classmethod
     def load(cls, path: str | Path) -> WorldState:
-        """The state that ``save`` wrote; ValueError for a truncated, foreign or newer file."""
+        """The state that ``save`` wrote.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is truncated, damaged, foreign or of a newer version.
+        """
         tensors, metadata = read_tensors(Path(path), FORMAT, VERSION)
-        memory = memory_from_tensors(
-            {k.removeprefix("memory."): v for k, v in tensors.items() if k.startswith("memory.")}
-        )
-        numbers = json.loads(metadata["state"])
-        return cls(
-            memory=memory,
-            pose=tensors["pose"].numpy(),
-            latents=tensors["latents"],
-            intrinsics=tensors["intrinsics"].numpy(),
-            resolution=(int(numbers["resolution"][0]), int(numbers["resolution"][1])),
-            seed=int(numbers["seed"]),
-            steps=int(numbers["steps"]),
-        )
+        columns = {k.removeprefix("memory."): v for k, v in tensors.items() if k.startswith("memory.")}
+        try:
+            memory = memory_from_tensors(columns)
+            numbers = json.loads(metadata["state"])
+            height, width = numbers["resolution"]
+            return cls(
+                memory=memory,
+                pose=geometry.check_pose(tensors["pose"].numpy()).astype("float32"),
+                latents=tensors["latents"],
+                intrinsics=tensors["intrinsics"].numpy(),
+                resolution=(int(height), int(width)),
+                seed=int(numbers["seed"]),
+                steps=int(numbers["steps"]),
+                scale=float(numbers["scale"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} is damaged: {error}") from error

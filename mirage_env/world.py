@@ -1,7 +1,7 @@
 """The world loop: read what the memory shows, imagine what it does not, write that back. The decoder is not in it.
 
-    image ─encode─► latents ─depth─► memory        (start, observe)
-    pose ─► read ─► denoise ─► depth ─► write      (step)
+image ─encode─► latents ─depth─► memory        (start, observe)
+pose ─► read ─► denoise ─► depth ─► write      (step)
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from mirage_env.frame import Frame, from_uint8
 from mirage_env.geometry import Array
 from mirage_env.images import load_depth, load_image, resize_depth, resize_image
 from mirage_env.memory import LatentMemory, MemoryView, read_many
+from mirage_env.memory.latent_memory import EXPLAINED
 from mirage_env.models import weights
 from mirage_env.models.protocols import Codec, Denoiser, DepthModel
 from mirage_env.scale import floor_scale
@@ -28,13 +29,14 @@ from mirage_env.state import WorldState
 
 Imagine = Literal["always", "new", "never"]
 DEFAULT_CAMERA_HEIGHT = 1.25
+"""Metres above the floor of the cameras whose views the networks were trained on."""
 
 
 class WorldModel:
-    """An imagined world's dynamics: a codec, depth from latents and a denoiser around a latent memory. It holds no state.
+    """The dynamics of imagined worlds: a codec, depth from latents and a denoiser around a latent memory. Has no state.
 
     Args:
-        codec, depth_model, denoiser: see ``mirage_env.models.protocols``.
+        codec, depth_model, denoiser: see ``mirage_env.models.protocols``; in evaluation mode, on the CPU.
         denoiser_steps: network passes per imagined view.
         name: what the model is called in reports.
     """
@@ -50,15 +52,18 @@ class WorldModel:
 
     @classmethod
     def from_pretrained(cls, name: str | Path = "tiny") -> WorldModel:
-        """A bundled model by name, one in a local folder that ``save_pretrained`` wrote, or one on the Hugging Face hub."""
+        """A bundled model by name, one in a folder that ``save_pretrained`` wrote, or one on the Hugging Face hub.
+
+        Raises:
+            FileNotFoundError: there is no such model, or a file of it is missing.
+            ValueError: a file is damaged, of a newer version or of another architecture.
+        """
         parts = weights.load(name)
         return cls(parts.codec, parts.depth_model, parts.denoiser, parts.denoiser_steps, str(name))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the folder that ``from_pretrained`` reads."""
-        weights.save(
-            weights.Parts(self.codec, self.depth_model, self.denoiser, self.denoiser_steps), Path(folder)
-        )
+        weights.save(weights.Parts(self.codec, self.depth_model, self.denoiser, self.denoiser_steps), Path(folder))
 
     @torch.no_grad()
     def start(
@@ -79,19 +84,25 @@ class WorldModel:
             image: (H, W, 3) uint8, a PIL image or a file name.
             hfov: horizontal field of view of the image in degrees.
             depth: z-depth (H, W) in metres of the image, 0 = unknown; None: estimated from the latents.
-            pose: T_world_camera (4, 4) of the image; None: level, ``camera_height`` (1.25 m) above the origin, facing -Z.
+            pose: T_world_camera (4, 4) of the image; None: level, ``camera_height`` (1.25 m) above the origin, facing
+                -Z.
             seed: decides all that will be imagined.
-            camera_height: metres of the camera above the floor. When given, an estimated depth is scaled so that the floor
-                it sees lies there.
+            camera_height: metres of the camera above the floor. When given, an estimated depth is scaled so that the
+                floor it sees lies there, and so is what is imagined later.
             frame_hfov: field of view of the frames to come in degrees; None: that of the image.
             resolution: width and height of the frames to come in pixels, a multiple of the codec's stride.
+
+        Raises:
+            FileNotFoundError, TypeError, ValueError: one sentence on what is wrong with an argument.
         """
         geometry.check_hfov(hfov)
         frame_hfov = hfov if frame_hfov is None else frame_hfov
-        if resolution < 4 * self.codec.stride or resolution % self.codec.stride:
-            raise ValueError(
-                f"resolution must be a multiple of {self.codec.stride}, at least {4 * self.codec.stride}, got {resolution}"
-            )
+        geometry.check_hfov(frame_hfov)
+        stride = self.codec.stride
+        if not isinstance(resolution, (int, np.integer)) or resolution < 4 * stride or resolution % stride:
+            raise ValueError(f"resolution must be a multiple of {stride}, at least {4 * stride}, got {resolution!r}")
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+            raise TypeError(f"seed must be a whole number, got {seed!r}")
         if camera_height is not None and not 0.05 <= camera_height <= 10:
             raise ValueError(f"camera_height must lie between 0.05 and 10 metres, got {camera_height}")
         height = DEFAULT_CAMERA_HEIGHT if camera_height is None else camera_height
@@ -101,8 +112,9 @@ class WorldModel:
             pose=np.eye(4, dtype=np.float32),
             latents=torch.zeros(0),
             intrinsics=geometry.intrinsics(resolution, resolution, frame_hfov),
-            resolution=(resolution, resolution),
+            resolution=(int(resolution), int(resolution)),
             seed=int(seed),
+            scale=height / DEFAULT_CAMERA_HEIGHT,
         )
         return self._observe(blank, image, pose, depth, hfov, camera_height)
 
@@ -110,7 +122,12 @@ class WorldModel:
     def observe(
         self, state: WorldState, image: Any, pose: Any, depth: Any = None, hfov: float | None = None
     ) -> WorldState:
-        """Add what a camera saw from ``pose``; see ``start``. ``hfov`` is that of the image; None: that of the frames."""
+        """Add what a camera saw from ``pose``; see ``start``. ``hfov`` is that of the image; None: that of the frames.
+
+        What was imagined before does not keep the image out; where both lie on one surface, a read shows the finer
+        sampling of the two.
+        """
+        self._check_fits(state)
         if hfov is None:
             hfov = float(np.degrees(2 * np.arctan(state.resolution[1] / 2 / state.intrinsics[0, 0])))
         geometry.check_hfov(hfov)
@@ -119,7 +136,7 @@ class WorldModel:
     def _observe(
         self, state: WorldState, image: Any, pose: Any, depth: Any, hfov: float, camera_height: float | None
     ) -> WorldState:
-        pose = geometry.check_pose(pose).reshape(4, 4).astype(np.float32)
+        pose = _one_pose(pose)
         pixels = load_image(image)
         true_depth = None if depth is None else load_depth(depth, pixels.shape[:2])
         # The image is brought to the angular resolution of the frames, which is what the networks know.
@@ -127,26 +144,33 @@ class WorldModel:
         pixels, K = resize_image(pixels, original, float(state.intrinsics[0, 0]), self.codec.stride)
         grid_K = self._grid(K)
         latents = self.codec.encode(from_uint8(pixels[None]))
-        memory = state.memory.fork()
+        memory, scale = state.memory.fork(), state.scale
+        # Without the networks and with nothing imagined so far, what the memory shows does not matter.
+        seen = memory.read(pose, grid_K, size=tuple(latents.shape[-2:])) if depth is None or state.steps else None
         if true_depth is not None:
             true_depth = resize_depth(true_depth, (pixels.shape[0], pixels.shape[1]))
             grid_depth = depths.to_grid(torch.as_tensor(true_depth)[None], self.codec.stride)[0]
         else:
-            seen = memory.read(pose, grid_K, size=tuple(latents.shape[-2:]))
-            estimate = self.depth_model.estimate(latents, torch.as_tensor(grid_K, dtype=torch.float32)[None], seen.depth)
-            grid_depth = estimate.depth[0]
-            if len(memory) == 0 and camera_height is not None:
-                scale = floor_scale(grid_depth, torch.as_tensor(grid_K), torch.as_tensor(pose), camera_height)
-                grid_depth = grid_depth * (scale if scale is not None else camera_height / DEFAULT_CAMERA_HEIGHT)
-        memory.write(latents[0], grid_depth, grid_K, pose, imagined=0.0)
-        own = latents[0] if tuple(latents.shape[-2:]) == self._grid_size(state) else torch.zeros(0)
-        return dataclasses.replace(state, memory=memory, pose=pose, latents=own)
+            assert seen is not None
+            lens = torch.as_tensor(grid_K, dtype=torch.float32)[None]
+            grid_depth = self.depth_model.estimate(latents, lens, seen.depth / scale).depth[0] * scale
+            if camera_height is not None:
+                floor = floor_scale(grid_depth, torch.as_tensor(grid_K), torch.as_tensor(pose), camera_height)
+                grid_depth, scale = (grid_depth * floor, scale * floor) if floor is not None else (grid_depth, scale)
+        explained = None  # the memory finds out, but what was imagined must not keep out what a camera sees
+        if seen is not None and bool((seen.imagined > 0).any()):
+            agrees = (seen.depth[0] - grid_depth).abs() <= EXPLAINED * grid_depth
+            explained = seen.visible[0] & agrees & (seen.imagined[0] == 0)
+        memory.write(latents[0], grid_depth, grid_K, pose, imagined=0.0, explained=explained)
+        own = tuple(latents.shape[-2:]) == self._grid_size(state) and np.allclose(K, state.intrinsics, rtol=1e-6)
+        shown = latents[0] if own else torch.zeros(0)
+        return dataclasses.replace(state, memory=memory, pose=pose, latents=shown, scale=scale)
 
     def step(
         self, state: WorldState, pose: Any, imagine: Imagine = "new", threshold: float = 0.0
     ) -> tuple[WorldState, Frame]:
         """The world seen from ``pose`` (4, 4), and the state that remembers it; a batch of one."""
-        states, frames = self.step_batch([state], np.asarray(pose)[None], imagine, threshold)
+        states, frames = self.step_batch([state], _one_pose(pose)[None], imagine, threshold)
         return states[0], frames[0]
 
     @torch.no_grad()
@@ -158,15 +182,20 @@ class WorldModel:
         Args:
             states: B worlds with cameras of one resolution.
             poses: T_world_camera (B, 4, 4).
-            imagine: ``"new"`` imagines the cells that the memory does not show, ``"always"`` passes the whole view through
-                the denoiser, ``"never"`` leaves unseen cells empty and writes nothing.
+            imagine: ``"new"`` imagines the cells that the memory does not show; ``"always"`` shows the denoiser's
+                version of the whole view, and remembers the same cells; ``"never"`` leaves unseen cells empty and
+                writes nothing.
             threshold: with ``"new"``, the share of unseen cells up to which a view is left as it is.
         """
         poses = geometry.check_pose(poses, "poses").astype(np.float32)
         if imagine not in get_args(Imagine):
             raise ValueError(f"imagine must be one of {', '.join(get_args(Imagine))}, got {imagine!r}")
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"threshold is a share of cells, from 0 to 1, got {threshold!r}")
         if len(states) == 0 or poses.shape != (len(states), 4, 4):
             raise ValueError(f"step_batch needs one 4x4 pose per state: got {len(states)} states, poses {poses.shape}")
+        for state in states:
+            self._check_fits(state)
         sizes = {self._grid_size(state) for state in states}
         if len(sizes) != 1:
             raise ValueError(f"all states of a batch need one resolution, got {sorted(s.resolution for s in states)}")
@@ -179,7 +208,10 @@ class WorldModel:
             chosen = (share > threshold) if imagine == "new" else torch.ones_like(share, dtype=torch.bool)
             if chosen.any():
                 self._imagine(chosen.nonzero()[:, 0], states, grid_K, view, latents, depth, imagine == "always")
-        imagined = torch.where(view.visible, view.imagined, torch.ones(()))
+        fresh = unseen & (depth > 0)
+        imagined = torch.where(fresh, torch.ones(()), view.imagined)
+        # Around new cells a write repeats a border of old ones: as they were remembered, not as the denoiser drew them.
+        written = torch.where(view.visible[:, None], view.latents, latents)
         new_states, frames = [], []
         for i, state in enumerate(states):
             frames.append(
@@ -195,11 +227,9 @@ class WorldModel:
                 )
             )
             memory = state.memory
-            if imagine != "never" and bool((unseen[i] & (depth[i] > 0)).any()):
+            if bool(fresh[i].any()):
                 memory = memory.fork()
-                memory.write(
-                    latents[i], depth[i], grid_K[i], poses[i], explained=view.visible[i], imagined=imagined[i]
-                )
+                memory.write(written[i], depth[i], grid_K[i], poses[i], explained=view.visible[i], imagined=imagined[i])
             new_states.append(
                 dataclasses.replace(state, memory=memory, pose=poses[i], latents=latents[i], steps=state.steps + 1)
             )
@@ -215,18 +245,21 @@ class WorldModel:
         depth: Tensor,
         everything: bool,
     ) -> None:
-        """Fill ``latents`` and ``depth`` of the chosen worlds, in place, where the memory shows nothing (or everywhere)."""
+        """Fill in place ``latents`` and ``depth`` of the chosen worlds where the memory shows nothing (or everywhere)."""
         K = torch.as_tensor(grid_K, dtype=torch.float32)[chosen]
         noise = torch.stack([_noise(states[int(i)], latents.shape[1:]) for i in chosen])
-        readout, seen_depth, visible = view.latents[chosen], view.depth[chosen], view.visible[chosen]
+        scale = torch.tensor([states[int(i)].scale for i in chosen], dtype=torch.float32)[:, None, None]
+        readout, seen_depth, visible = view.latents[chosen], view.depth[chosen] / scale, view.visible[chosen]
         clean = self.denoiser.denoise(readout, seen_depth, visible, K, noise, self.denoiser_steps)
         latents[chosen] = clean if everything else torch.where(visible[:, None], readout, clean)
-        estimate = self.depth_model.estimate(latents[chosen], K, seen_depth).depth
-        depth[chosen] = torch.where(visible, seen_depth, estimate)
+        estimate = self.depth_model.estimate(latents[chosen], K, seen_depth).depth * scale
+        depth[chosen] = torch.where(visible, depth[chosen], estimate)
 
     @torch.no_grad()
     def frame(self, state: WorldState) -> Frame:
         """The state's last view once more, without a step: right after ``start`` it is the camera's own image, encoded.
+
+        ``memory`` and ``visible`` are what the memory shows now. Cells that a step left empty stay empty.
 
         ValueError if the last view came from a camera unlike that of the frames; ``step`` to its pose instead.
         """
@@ -235,25 +268,41 @@ class WorldModel:
         K = self._grid(state.intrinsics)
         view = state.memory.read(state.pose, K, size=self._grid_size(state))
         depth = view.depth
-        if not bool(view.visible.all()):
-            estimate = self.depth_model.estimate(state.latents[None], torch.as_tensor(K, dtype=torch.float32)[None], depth)
-            depth = torch.where(view.visible, depth, estimate.depth)
+        unknown = ~view.visible & (state.latents != 0).any(0)
+        if bool(unknown.any()):
+            lens = torch.as_tensor(K, dtype=torch.float32)[None]
+            estimate = self.depth_model.estimate(state.latents[None], lens, depth / state.scale)
+            depth = torch.where(unknown, estimate.depth * state.scale, depth)
         return Frame(
             latents=state.latents,
             memory=view.latents[0],
             visible=view.visible[0],
-            imagined=torch.where(view.visible, view.imagined, torch.zeros(()))[0],
+            imagined=view.imagined[0],
             grid_depth=depth[0],
             pose=state.pose,
             stride=self.codec.stride,
             decode=self.codec.decode,
         )
 
+    def _check_fits(self, state: WorldState) -> None:
+        if state.memory.channels != self.codec.channels:
+            raise ValueError(
+                f"the state's latents have {state.memory.channels} channels, those of model {self.name!r} "
+                f"{self.codec.channels}: it comes from another model"
+            )
+
     def _grid(self, K: Array) -> Array:
         return geometry.scale_intrinsics(K, 1 / self.codec.stride)
 
     def _grid_size(self, state: WorldState) -> tuple[int, int]:
         return state.resolution[0] // self.codec.stride, state.resolution[1] // self.codec.stride
+
+
+def _one_pose(pose: Any) -> Array:
+    checked = geometry.check_pose(pose)
+    if checked.shape != (4, 4):
+        raise ValueError(f"pose must be one 4x4 matrix T_world_camera, got shape {checked.shape}")
+    return checked.astype(np.float32)
 
 
 def _noise(state: WorldState, shape: torch.Size) -> Tensor:

@@ -1,4 +1,4 @@
-"""A world model whose codec loses nothing, so that what a memory shows can be compared with the truth to the last bit."""
+"""A world model whose codec loses nothing, so that what a memory shows can be compared with the truth."""
 
 from __future__ import annotations
 

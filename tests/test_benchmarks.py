@@ -17,12 +17,12 @@ from tests.small_world import small_world
 
 
 def test_world_quality_of_an_exact_codec() -> None:
-    simulator = RoomsSimulator("toy")
+    simulator = RoomsSimulator(5)
     config = CollectConfig(steps=20, resolution=64, hfov_share=1.0, height_range=(1.25, 1.25))
-    found = world_quality.measure_views(exact_world(), collect_episode(simulator, 0, config, scenes=["toy"]))
+    found = world_quality.measure_views(exact_world(), collect_episode(simulator, 0, config, scenes=[5]))
     assert np.isinf(found["codec_ceiling"])
-    # Flat colours survive being warped, and the depth that everything is two metres away does not.
-    assert found["readout"] > 20
+    # True depth brings pixels to where they belong; taking everything to be two metres away does not.
+    assert found["readout"] > 15
     assert found["readout"] > found["readout_estimated"] + 1
     assert 0.02 < found["readout_covered"] < 1
     assert 0.1 < found["depth_abs_rel"] < 2

@@ -1,4 +1,4 @@
-"""The demonstration on the toy room and on a photo, with random weights: every file is there and says what it should."""
+"""The demonstration on the toy room and on a photo, with random weights: every file is there and whole."""
 
 from __future__ import annotations
 

@@ -28,7 +28,8 @@ def write_mp4(path: Path, frames: Iterable[Array], fps: float) -> int:
             temporary, fps=fps, codec="libx264", quality=8, macro_block_size=2, ffmpeg_log_level="error"
         ) as writer,
     ):
-        for count, frame in enumerate(frames, 1):
+        for frame in frames:
+            count += 1
             writer.append_data(frame)  # type: ignore[attr-defined]
     return count
 

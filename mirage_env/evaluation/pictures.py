@@ -1,4 +1,4 @@
-"""Pictures for people: views side by side with labels, bars, and a view from above. Every function gives an RGB array."""
+"""Pictures for people: views side by side with labels and bars, and maps from above. All functions give RGB arrays."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class TopView:
 
 
 def side_by_side(panels: Sequence[Panel], scale: float = 1.0) -> Array:
-    """Panels of one size in a row, on a dark ground; ``scale`` sizes the words and gaps, 1 for pictures of 384 pixels."""
+    """Panels of one size in a row, on a dark ground; ``scale`` sizes words and gaps, 1 for 384 pixels."""
     size = panels[0].picture.shape[0]
     if any(panel.picture.shape != (size, size, 3) for panel in panels):
         raise ValueError(f"panels must share one square size, got {[panel.picture.shape for panel in panels]}")
@@ -82,7 +82,13 @@ def side_by_side(panels: Sequence[Panel], scale: float = 1.0) -> Array:
     draw = ImageDraw.Draw(sheet)
     for k, panel in enumerate(panels):
         left = gap + k * (size + gap)
-        draw.text((left, header - scale * (28 if subtitled else 11)), panel.title, TEXT, font(22 * scale, bold=True), anchor="ls")
+        draw.text(
+            (left, header - scale * (28 if subtitled else 11)),
+            panel.title,
+            TEXT,
+            font(22 * scale, bold=True),
+            anchor="ls",
+        )
         draw.text((left, header - scale * 9), panel.subtitle, QUIET, font(14 * scale), anchor="ls")
         sheet.paste(Image.fromarray(panel.picture), (left, header))
         _caption(draw, panel.caption, left, header + size, size, scale)
@@ -133,7 +139,7 @@ def draw_tokens(view: TopView, positions: Array, colours: Array, widths: Array) 
 def draw_path(view: TopView, canvas: Array, positions: Array, yaws: Array, step: int, hfov: float) -> Array:
     """A map with the path (N, 3), the way walked until ``step``, and the agent there with what it looks at."""
     factor = 3  # drawn larger and shrunk, for smooth lines
-    large = Image.fromarray(canvas).resize((view.size * factor,) * 2, Image.Resampling.NEAREST)
+    large = Image.fromarray(canvas).resize((view.size * factor, view.size * factor), Image.Resampling.NEAREST)
     glass = Image.new("RGBA", large.size, (0, 0, 0, 0))
     draw = ImageDraw.Draw(glass)
     points = view.pixels(positions) * factor
@@ -152,7 +158,7 @@ def draw_path(view: TopView, canvas: Array, positions: Array, yaws: Array, step:
     arrow.insert(2, place - 1.2 * unit * ahead)
     draw.polygon([tuple(p) for p in arrow], (*AGENT, 255), (0, 0, 0, 255), round(0.5 * unit))
     large.paste(glass, (0, 0), glass)
-    return np.asarray(large.resize((view.size,) * 2, Image.Resampling.BOX))
+    return np.asarray(large.resize((view.size, view.size), Image.Resampling.BOX))
 
 
 def draw_walls(view: TopView, canvas: Array, floor: Array, origin: Array, cell: float) -> Array:
@@ -186,7 +192,9 @@ def _caption(draw: ImageDraw.ImageDraw, caption: Caption, left: int, top: int, w
     for part in caption.parts:
         right = edge + width * part.share
         if part.share > 0:
-            draw.rectangle((round(edge), round(bar_top), max(round(right) - 1, round(edge)), round(bar_bottom)), part.colour)
+            draw.rectangle(
+                (round(edge), round(bar_top), max(round(right) - 1, round(edge)), round(bar_bottom)), part.colour
+            )
         edge = right
     base = top + 43 * scale
     if caption.text:

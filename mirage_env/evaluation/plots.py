@@ -55,7 +55,12 @@ def plot_psnr(path: Path, comparison: Comparison, walk: RoundTrip, subtitle: str
 
 
 def plot_top_down(
-    path: Path, cloud: TokenCloud, walk: RoundTrip, written_at: Array, floor: tuple[Array, Array, float] | None, title: str
+    path: Path,
+    cloud: TokenCloud,
+    walk: RoundTrip,
+    written_at: Array,
+    floor: tuple[Array, Array, float] | None,
+    title: str,
 ) -> None:
     """The tokens below head height from above, as a PNG: in their own colours, and by the step that wrote them.
 
@@ -172,14 +177,24 @@ def _path(axes: Any, walk: RoundTrip) -> None:
         zorder=6,
     )
     axes.plot(x[0], z[0], "o", color=INK, markeredgecolor="white", markersize=8, zorder=7)
-    axes.annotate("start", (x[0], z[0]), xytext=(7, -13), textcoords="offset points", color=INK, fontsize=9.5, zorder=8,
-                  bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8})
+    axes.annotate(
+        "start",
+        (x[0], z[0]),
+        xytext=(7, -13),
+        textcoords="offset points",
+        color=INK,
+        fontsize=9.5,
+        zorder=8,
+        bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
+    )
 
 
 def _scale_bar(axes: Any, low: Array, high: Array) -> None:
     x, z = low[0] + 0.03 * (high[0] - low[0]), high[1] - 0.03 * (high[1] - low[1])
     axes.plot([x, x + 1.0], [z, z], color=INK, linewidth=2.5, zorder=8, solid_capstyle="butt")
-    axes.annotate("1 m", (x + 0.5, z), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=9, color=INK, zorder=8)
+    axes.annotate(
+        "1 m", (x + 0.5, z), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=9, color=INK, zorder=8
+    )
 
 
 def _save(figure: Figure, path: Path) -> None:

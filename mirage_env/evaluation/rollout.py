@@ -63,7 +63,7 @@ def roll_out(
     depth: Any = None,
     seed: int = 0,
     imagine: Imagine = "new",
-    on_step: Callable[[int], None] | None = None,
+    on_step: Callable[[int], object] | None = None,
 ) -> Rollout:
     """Start a world from one image at the first pose and imagine it from the others, one after another.
 
@@ -124,9 +124,7 @@ def roll_out(
     )
 
 
-def without_memory(
-    world: WorldModel, rollout: Rollout, seed: int = 0, only: Sequence[int] | None = None
-) -> Array:
+def without_memory(world: WorldModel, rollout: Rollout, seed: int = 0, only: Sequence[int] | None = None) -> Array:
     """Views (N, H, W, 3) uint8 of the same model with its memory switched off, at the poses of a rollout.
 
     Every view is imagined from an empty memory: the denoiser is given an empty readout and the same noise as in the

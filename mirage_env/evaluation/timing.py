@@ -16,9 +16,9 @@ PARTS = ("encode", "read", "denoise", "depth", "write", "decode")
 
 
 class _Timed:
-    """Stands for a network of a world model and measures one of its methods."""
+    """Stands for a network of a world model and measures some of its methods."""
 
-    def __init__(self, target: Any, methods: dict[str, Callable[..., Any]]) -> None:
+    def __init__(self, target: Any, **methods: Callable[..., Any]) -> None:
         self._target, self._methods = target, methods
 
     def __getattr__(self, name: str) -> Any:
@@ -43,13 +43,12 @@ def timed_parts(world: WorldModel) -> Iterator[tuple[WorldModel, dict[str, list[
         return call
 
     codec, depth, denoiser = world.codec, world.depth_model, world.denoiser
-    measured = WorldModel(
-        _Timed(codec, {"encode": timed("encode", codec.encode), "decode": timed("decode", codec.decode)}),
-        _Timed(depth, {"estimate": timed("depth", depth.estimate)}),
-        _Timed(denoiser, {"denoise": timed("denoise", denoiser.denoise)}),
-        world.denoiser_steps,
-        world.name,
+    parts: tuple[Any, Any, Any] = (
+        _Timed(codec, encode=timed("encode", codec.encode), decode=timed("decode", codec.decode)),
+        _Timed(depth, estimate=timed("depth", depth.estimate)),
+        _Timed(denoiser, denoise=timed("denoise", denoiser.denoise)),
     )
+    measured = WorldModel(*parts, world.denoiser_steps, world.name)
     read, write = world_module.read_many, LatentMemory.write
     world_module.read_many = timed("read", read)
     LatentMemory.write = timed("write", write)  # type: ignore[method-assign]

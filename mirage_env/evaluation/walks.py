@@ -22,7 +22,7 @@ _FINALISTS = 24
 
 
 class Leg(NamedTuple):
-    """One part of a walk: its name, and the steps ``first`` to ``last`` (included; step 0 is the start) that end in it."""
+    """One part of a walk: its name, and the steps ``first`` to ``last``, included; step 0 is the start."""
 
     name: str
     first: int
@@ -215,7 +215,7 @@ def _feel_out(
 
 
 def _detail(simulator: Simulator, walk: RoundTrip) -> float:
-    """How much there is to see: colour change between neighbouring pixels, at the start (which counts twice) and further on.
+    """How much there is to see: colour change between neighbouring pixels, at the start (twice) and further on.
 
     Surfaces within arm's reach fill a view without showing anything, so they count against it.
     """

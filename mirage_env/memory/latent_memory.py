@@ -105,8 +105,8 @@ class LatentMemory:
             imagined: one number or (h, w), from 0 (a camera saw it) to 1 (it was imagined); reads give it back.
             explained: (h, w) bool, the explained cells where the caller already knows them; None: look them up.
             tolerance: fraction of depth within which a cell is explained.
-            refine: a cell is not explained by tokens that this view samples more than ``refine`` times as finely, by area,
-                so that coming closer adds detail; None: never add detail.
+            refine: a cell is not explained by tokens that this view samples more than ``refine`` times as finely, by
+                area, so that coming closer adds detail; None: never add detail.
 
         Returns:
             Number of tokens added.

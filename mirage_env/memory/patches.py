@@ -9,27 +9,32 @@ import torch
 from torch import Tensor
 
 from mirage_env.memory.store import KEY_MASK, KEY_ROW_SHIFT, KEY_VIEW_SHIFT, Part
+from mirage_env.memory.surfel import TRIMMED
 
-SAME_SLOPE = 0.06
-"""Neighbours lie on one surface when their inverse depths and slopes agree to this fraction of the inverse depth."""
+SAME_PLANE = 0.06
+"""A neighbour continues a token's plane when its inverse depth and slope agree to this fraction of the latter."""
+BRIDGE = 0.2
+"""Least difference of inverse depth between the two sides of a bridge, as a fraction of its own."""
 
 
 class Surfels(NamedTuple):
-    """N tokens as flat patches ``position + a * tangent_u + b * tangent_v`` with a and b in [-1/2, 1/2], world frame.
+    """N tokens as flat patches ``position + a * tangent_u + b * tangent_v``, world frame.
 
     Attributes:
         positions: (N, 3) float32 metres, the centre of the token's cell on its surface.
         tangents_u, tangents_v: (N, 3) float32 metres, how far the surface extends over one cell along +column and +row.
+        extents: (N, 4) float32 cells: the patch covers -extents[0] <= a <= extents[1], -extents[2] <= b <= extents[3].
         viewpoints: (N, 3) float32, centre of the camera that wrote the token.
-        continued: (N,) bool, whether a neighbour in the same view goes on with the token's plane, along each of its two
-            directions. What stands between two surfaces at a depth edge is not continued.
+        bridges: (N,) bool, whether the token lies between a nearer and a farther neighbour in its view and neither
+            continues its plane: a mixture of the two surfaces of a depth edge, not a surface.
     """
 
     positions: Tensor
     tangents_u: Tensor
     tangents_v: Tensor
+    extents: Tensor
     viewpoints: Tensor
-    continued: Tensor
+    bridges: Tensor
 
 
 def surfels_of(parts: Iterable[Part], start: int, device: torch.device) -> Surfels:
@@ -41,7 +46,8 @@ def surfels_of(parts: Iterable[Part], start: int, device: torch.device) -> Surfe
         base += part.tokens
     if not found:
         empty = torch.zeros(0, 3, device=device)
-        return Surfels(empty, empty, empty, empty, torch.zeros(0, dtype=torch.bool, device=device))
+        none = torch.zeros(0, dtype=torch.bool, device=device)
+        return Surfels(empty, empty, empty, torch.zeros(0, 4, device=device), empty, none)
     return Surfels(*(torch.cat(columns) for columns in zip(*found, strict=True)))
 
 
@@ -57,21 +63,24 @@ def _part_surfels(part: Part, first: int) -> Surfels:
         positions=tokens.sphere[:3, first:].T.contiguous(),
         tangents_u=((lift[..., 0] - ray / inverse * slope_u) / inverse).float(),
         tangents_v=((lift[..., 1] - ray / inverse * slope_v) / inverse).float(),
+        extents=torch.stack([torch.where(tokens.trim[first:] >> k & 1 > 0, TRIMMED, 0.5) for k in range(4)], dim=1),
         viewpoints=lift[..., 3].float(),
-        continued=_continued(tokens.key, tokens.plane, first),
+        bridges=_bridges(tokens.key, tokens.plane, first),
     )
 
 
-def _continued(keys: Tensor, plane: Tensor, first: int) -> Tensor:
+def _bridges(keys: Tensor, plane: Tensor, first: int) -> Tensor:
     key, (inverse, slope_u, slope_v) = keys[first:], plane[:, first:]
-    both = torch.ones_like(key, dtype=torch.bool)
+    found = torch.zeros_like(key, dtype=torch.bool)
     for step, k, slope in ((1, 1, slope_u), (1 << KEY_ROW_SHIFT, 2, slope_v)):
-        one = torch.zeros_like(both)
+        alone, rise = torch.ones_like(found), []
         for sign in (-1, 1):
             wanted = key + sign * step
             at = torch.searchsorted(keys, wanted).clamp(max=keys.shape[0] - 1)
             other, other_slope = plane[0][at], plane[k][at]
-            agree = torch.maximum((other - inverse - sign * slope).abs(), (other_slope - slope).abs())
-            one |= (keys[at] == wanted) & (agree <= SAME_SLOPE * inverse)
-        both &= one
-    return both
+            apart = torch.maximum((other - inverse - sign * slope).abs(), (other_slope - slope).abs())
+            alone &= (keys[at] == wanted) & (apart > SAME_PLANE * inverse)
+            rise.append(other - inverse)
+        between = (rise[0] * rise[1] < 0) & ((rise[0] - rise[1]).abs() > BRIDGE * inverse)
+        found |= alone & between
+    return found

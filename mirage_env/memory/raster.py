@@ -26,7 +26,7 @@ from mirage_env.memory.store import KEY_MASK, KEY_ROW_SHIFT, KEY_VIEW_SHIFT, Par
 from mirage_env.memory.surfel import HALF, TRIMMED
 from mirage_env.memory.view import NOBODY, Canvas, Job, ordered_key, smallest_key
 
-SAME_SURFACE = 0.03
+SAME_SURFACE = 0.05
 """Tokens at most this fraction behind the nearest one in a cell lie on the surface that the cell sees."""
 SAME_PLANE = 0.15
 """A neighbour whose inverse depth differs from the plane's by more than this fraction is on another surface."""

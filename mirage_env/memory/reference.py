@@ -123,8 +123,11 @@ class ReferenceMemory:
         """All surfels that the ray through a cell's centre meets."""
         ray = np.array([(col + 0.5 - K[0, 2]) / K[0, 0], (row + 0.5 - K[1, 2]) / K[1, 1], 1.0])
         sights = []
+        relative: dict[int, Array] = {}
         for index, token in enumerate(self.tokens):
-            T = geometry.invert(token.view.pose) @ pose
+            if id(token.view) not in relative:
+                relative[id(token.view)] = geometry.invert(token.view.pose) @ pose
+            T = relative[id(token.view)]
             origin, direction = T[:3, 3], T[:3, :3] @ ray
             normal = _plane_normal(token)
             slant = float(normal @ direction)

@@ -17,12 +17,12 @@ from mirage_env.memory.store import KEY_ROW_SHIFT, Tokens
 HALF = 0.55
 """Half a cell and a little more: neighbours overlap by a tenth, so that rounding and noisy slopes leave no cracks."""
 TRIMMED = 0.25
-"""The same on a side beyond which lies a farther surface. Where in the last half cell the silhouette runs is unknown; drawn
-in full, surfaces would grow with every view that adds to them, because the nearest of all views wins."""
+"""The same on a side beyond which lies a farther surface. Where in the last half cell the silhouette runs is unknown;
+drawn in full, surfaces would grow with every view that adds to them, because the nearest of all views wins."""
 EDGE = 0.15
 """A neighbour whose inverse depth is lower than the plane's by more than this fraction is on a farther surface."""
 JUMP, BEND = 0.3, 0.3
-"""A difference of more than JUMP of the inverse depth that bends by more than BEND of itself is an edge, not a slope."""
+"""A difference of more than JUMP of the inverse depth that bends by more than BEND of itself is an edge, no slope."""
 MAX_TILT = 0.6
 """A slope changes inverse depth by at most this fraction of it between the centre and a corner of the cell."""
 

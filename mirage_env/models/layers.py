@@ -62,9 +62,10 @@ class SpatialAttention(nn.Module):
 
 
 class UNet(nn.Module):
-    """Small U-Net over a latent grid: patches of cells in, one block down and one up per width, attention at the coarsest.
+    """Small U-Net over a latent grid.
 
-    The grid may have any size; it is padded to a multiple of the coarsest cell and cropped again.
+    Patches of cells go in; one block leads down and one up per width, with attention at the coarsest. The grid may have
+    any size; it is padded to a multiple of the coarsest cell and cropped again.
 
     Args:
         channels_in, channels_out: of the grid.

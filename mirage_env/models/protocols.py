@@ -1,7 +1,8 @@
-"""The three parts of a world model. The tiny and the full-size model stand behind these; nothing above knows which runs.
+"""The three parts of a world model. The tiny and the full-size one stand behind these; nothing above knows which runs.
 
-All tensors lead with a batch. Images are float32 (B, 3, H, W) in [-1, 1]; latents float32 (B, C, h, w) with h = H / stride,
-normalised per channel; depth (B, h, w) float32 in metres at the centres of the latent cells, 0 = unknown.
+All tensors lead with a batch. Images are float32 (B, 3, H, W) in [-1, 1]; latents float32 (B, C, h, w) with
+h = H / stride, normalised per channel; depth (B, h, w) float32 at the centres of the latent cells, 0 = unknown, in
+metres of a world that the camera sees from the height above the floor that the model was trained with.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class DepthModel(Protocol):
     """Depth from latents. It never sees pixels, so the decoder stays off the path from step to step."""
 
     def estimate(self, latents: Tensor, intrinsics: Tensor, known_depth: Tensor) -> DepthEstimate:
-        """Complete ``known_depth`` (0 where unknown; all 0 for one image alone) for latents of grids with these K (B, 3, 3)."""
+        """Complete ``known_depth`` (0 where unknown: everywhere for one image alone), of grids with K (B, 3, 3)."""
         ...
 
 

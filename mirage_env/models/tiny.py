@@ -1,13 +1,16 @@
 """The bundled model: a codec, depth from latents and a memory-conditioned denoiser that run on two CPU cores.
 
-Each is a diffusers ``ModelMixin``, so that ``save_pretrained`` and ``from_pretrained`` read and write safetensors folders.
+Each is a diffusers ``ModelMixin``, so that ``save_pretrained`` and ``from_pretrained`` read and write safetensors
+folders.
 """
 
 from __future__ import annotations
 
+import itertools
+
 import torch
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from mirage_env.models.layers import ResidualBlock, UNet, inverse_depth, ray_channels, time_embedding
@@ -17,9 +20,10 @@ from mirage_env.models.protocols import DepthEstimate
 class TinyCodec(ModelMixin, ConfigMixin):
     """Convolutional autoencoder whose latents survive being warped.
 
-    No layer looks further than a few cells and none normalises over space, so that shifting the image shifts the latents;
-    training makes decode(warp(z)) match warp(x) (the aim of EQ-VAE, Kouzelis et al. 2025) with the warps that the memory
-    really makes. Latents leave with zero mean and unit variance per channel, over the data that ``fit_statistics`` saw.
+    No layer looks further than a few cells and none normalises over space, so that shifting the image shifts the
+    latents; training makes decode(warp(z)) match warp(x) (the aim of EQ-VAE, Kouzelis et al. 2025) with the warps that
+    the memory really makes. Latents leave with zero mean and unit variance per channel, over the data that
+    ``fit_statistics`` saw.
 
     Args:
         channels: of the latents.
@@ -28,7 +32,9 @@ class TinyCodec(ModelMixin, ConfigMixin):
     """
 
     @register_to_config
-    def __init__(self, channels: int = 16, widths: tuple[int, ...] = (48, 96), blocks: tuple[int, ...] = (1, 3)) -> None:
+    def __init__(
+        self, channels: int = 16, widths: tuple[int, ...] = (48, 96), blocks: tuple[int, ...] = (1, 3)
+    ) -> None:
         super().__init__()
         self.channels = channels
         self.stride = 2 ** len(widths)
@@ -71,8 +77,8 @@ class TinyCodec(ModelMixin, ConfigMixin):
 class TinyDepth(ModelMixin, ConfigMixin):
     """Depth from latents, completing what is known of it.
 
-    Metric scale from one image rests on a camera ``canonical_height`` above the floor; for another height, scale the result
-    (the image of a room is that of a scaled room from a camera as much higher).
+    Metric scale from one image rests on a camera ``canonical_height`` above the floor; for another height, scale what
+    goes in and comes out (the image of a room is that of a scaled room from a camera as much higher).
     """
 
     canonical_height = 1.25
@@ -81,6 +87,9 @@ class TinyDepth(ModelMixin, ConfigMixin):
     def __init__(self, channels: int = 16, widths: tuple[int, ...] = (64, 96, 160)) -> None:
         super().__init__()
         self.unet = UNet(channels + 4, 2, widths)
+        # Training starts from "what is known is right, the rest is two metres away".
+        nn.init.zeros_(self.unet.head[2].weight)  # type: ignore[arg-type]
+        nn.init.zeros_(self.unet.head[2].bias)  # type: ignore[arg-type]
 
     def forward(self, latents: Tensor, intrinsics: Tensor, known_depth: Tensor) -> tuple[Tensor, Tensor]:
         """Log depth and log scale of its Laplace error, each (B, h, w)."""
@@ -127,7 +136,7 @@ class TinyDenoiser(ModelMixin, ConfigMixin):
         levels = torch.linspace(1.0, 0.0, steps + 1, device=readout.device)
         x = noise
         clean = noise
-        for t, t_next in zip(levels[:-1], levels[1:], strict=True):
+        for t, t_next in itertools.pairwise(levels):
             clean = self(x, t.expand(len(x)), readout, depth, visible, intrinsics)
             x = clean + (t_next / t) * (x - clean)
         return clean

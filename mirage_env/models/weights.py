@@ -15,7 +15,6 @@ from typing import Any, cast
 
 import torch
 from diffusers.models.modeling_utils import ModelMixin
-
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn

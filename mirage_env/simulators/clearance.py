@@ -18,6 +18,7 @@ NEAR, DEEP = 2.0, 8.0
 
 _STEP = 0.25
 _TOUCH = 1e-3
+_PUSHES = 8
 
 
 class Clearance(NamedTuple):
@@ -82,7 +83,7 @@ def clearance(
         else:
             field -= DEEP + radius
     else:
-        field = np.full(padded.shape, radius + NEAR)
+        field = np.full(padded.shape, np.inf)
     field = np.clip(field - radius, -DEEP - radius, NEAR)[margin:-margin, margin:-margin]
     return Clearance(field, low[0], low[1], NEAR if outside_free else -DEEP - radius)
 
@@ -96,7 +97,7 @@ def slide(field: Clearance, start: tuple[float, float], way: tuple[float, float]
     count = max(1, math.ceil(length / _STEP))
     step_r, step_c = way[0] / count, way[1] / count
     r, c = start
-    here = field.at(r, c)
+    here, touched = field.at(r, c), False
     for _ in range(count):
         floor = min(here, 0.0)
         new_r, new_c = r + step_r, c + step_c
@@ -109,8 +110,10 @@ def slide(field: Clearance, start: tuple[float, float], way: tuple[float, float]
             if found is None:
                 return r, c
             new_r, new_c, there = found
+            touched = True
         r, c, here = new_r, new_c, there
-    return r, c
+    # Without contact the end is exact: rounding must not add up.
+    return (r, c) if touched else (start[0] + way[0], start[1] + way[1])
 
 
 def _contact(field: Clearance, r: float, c: float, step_r: float, step_c: float, floor: float) -> tuple[float, float]:
@@ -137,14 +140,14 @@ def _along_obstacle(
         return None
     # Bent obstacles and the grid's roughness leave a little to push back out, never more than the step itself.
     new_r, new_c = r + slide_r, c + slide_c
-    for _ in range(4):
-        lack = floor - field.at(new_r, new_c)
+    for _ in range(_PUSHES):
+        there = field.at(new_r, new_c)
+        lack = floor - there
         if lack <= 0:
-            there = field.at(new_r, new_c)
             onward = (new_r - r) * step_r + (new_c - c) * step_c > 0
             return (new_r, new_c, there) if onward else None
         normal_r, normal_c = _gradient(field, new_r, new_c)
-        new_r, new_c = new_r + (lack + 1e-6) * normal_r, new_c + (lack + 1e-6) * normal_c
+        new_r, new_c = new_r + (1.1 * lack + 1e-6) * normal_r, new_c + (1.1 * lack + 1e-6) * normal_c
     return None
 
 

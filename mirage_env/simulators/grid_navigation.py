@@ -1,7 +1,7 @@
 """Navigation on a grid of obstacles: where a disc-shaped agent can stand, how it moves, and shortest paths.
 
-Positions are feet positions (3,) in metres, world frame; the floor is the (x, z) plane. y is kept as it comes. Rows of a
-grid go with z, columns with x.
+Positions are feet positions (3,) in metres, world frame; the floor is the (x, z) plane. y is kept as it comes. Rows of
+a grid go with z, columns with x.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _THINNEST = 0.75
 class GridNavigation:
     """A disc-shaped agent among the blocked cells of a grid.
 
-    An obstacle stands for a point at the centre of its cell, and the agent may come as near to it as its radius; between
-    cell centres clearance is interpolated, so motion and sliding are continuous. All results depend on the arguments
-    alone, not on what was asked before.
+    An obstacle stands for a point at the centre of its cell, and the agent may come as near to it as its radius;
+    between cell centres clearance is interpolated, so motion and sliding are continuous. All results depend on the
+    arguments alone, not on what was asked before.
 
     Args:
         blocked: (H, W) bool. It must not change afterwards; make a new object for new obstacles.

@@ -137,7 +137,7 @@ class GridPaths:
         return targets, indptr, lengths
 
     def _attach(self, place: Array) -> tuple[Array, Array]:
-        """Flat cells (n,) that a place (2,) is joined to, and how far they are; beyond the grid the border facing it."""
+        """Flat cells (n,) that a place (2,) is joined to, how far they are; beyond the grid the border facing it."""
         local = np.asarray(place, dtype=np.float64) - self._first
         shape = np.array(self.free.shape)
         base = np.floor(local).astype(np.int64)

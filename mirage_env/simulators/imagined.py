@@ -206,7 +206,7 @@ class ImaginedSimulator:
         return snapshot.frame
 
     def is_navigable(self, position: Any) -> bool:
-        """Whether the agent can stand at position (3,) as far as the memory knows, within 0.5 m of the floor's height."""
+        """Whether the agent can stand at position (3,) as far as the memory knows (y within 0.5 m of the floor)."""
         height = self._present().occupancy.floor_height
         return abs(float(position[1]) - height) <= _FLOOR_TOLERANCE and self.navigation.is_navigable(position)
 

@@ -23,8 +23,6 @@ really stands on the floor shows its upright sides as well."""
 LEVEL = 0.8
 STREAK_SINE = 0.07
 """Surfels seen at a flatter angle than this (sine of the angle between surface and viewing ray) are streaks."""
-EDGE_SINE = 0.35
-"""So are those seen at a flatter angle than this that no neighbour in their view continues."""
 FAR = 20.0
 """Metres from the camera beyond which depth says nothing about where an agent could walk."""
 
@@ -39,10 +37,12 @@ class OccupancyGrid:
     """An occupancy grid of one memory, as a value: ``extended`` returns a new one.
 
     Each token is a surfel, sampled more densely than the cells. A cell is floor where a sample lies at the height of
-    the floor, an obstacle where another one lies between ankle and head height; everything else is unknown. Streaks
-    between the two surfaces of a depth edge are left out: surfels nearly parallel to the ray that saw them, and rather
-    parallel ones whose plane no neighbour continues. Rows go with world z, columns with x; the lattice is anchored at the
-    world's origin, so a grid depends on the tokens only, not on how often it was extended.
+    the floor, an obstacle where another one lies between ankle and head height; everything else is unknown. Left out
+    are streaks between the two surfaces of a depth edge: surfels nearly parallel to the ray that saw them, and those
+    that bridge a nearer and a farther neighbour, neither of which continues their plane.
+
+    Rows go with world z, columns with x; the lattice is anchored at the world's origin, so a grid depends on the tokens
+    only, not on how often it was extended.
 
     Attributes:
         floor_height: world y of the floor in metres.
@@ -157,23 +157,31 @@ def surface_samples(memory: LatentMemory, start: int, floor_height: float, cell:
     cells apart (farther on surfels larger than 32 cells).
     """
     surfels = memory.surfels(start)
-    position, u, v, viewpoint = (t.cpu().numpy().astype(np.float64) for t in surfels[:4])
+    position, u, v, viewpoint = (
+        t.cpu().numpy().astype(np.float64)
+        for t in (surfels.positions, surfels.tangents_u, surfels.tangents_v, surfels.viewpoints)
+    )
     ray = position - viewpoint
     distance = np.sqrt((ray**2).sum(1))
     normal = np.cross(u, v)
     normal /= np.maximum(np.sqrt((normal**2).sum(1)), 1e-12)[:, None]
     sine = np.abs((normal * ray).sum(1)) / np.maximum(distance, 1e-12)
-    streak = (sine < STREAK_SINE) | ((sine < EDGE_SINE) & ~surfels.continued.cpu().numpy())
+    streak = (sine < STREAK_SINE) | surfels.bridges.cpu().numpy()
     reach = (np.abs(u[:, 1]) + np.abs(v[:, 1])) / 2
     height = position[:, 1] - floor_height
     keep = ~streak & (distance <= FAR) & (height + reach >= -LEVEL_BAND) & (height - reach <= HEAD)
     position, u, v, flat = position[keep], u[keep], v[keep], np.abs(normal[keep, 1]) > LEVEL
+    extents = surfels.extents.cpu().numpy().astype(np.float64)[keep]
+    start_u, size_u = -extents[:, 0], extents[:, 0] + extents[:, 1]
+    start_v, size_v = -extents[:, 2], extents[:, 2] + extents[:, 3]
     n_u, n_v = (
-        np.clip(np.ceil(np.sqrt((t**2).sum(1)) / (_SPACING * cell)), 1, _MAX_SAMPLES).astype(np.int64) for t in (u, v)
+        np.clip(np.ceil(np.sqrt((t**2).sum(1)) * size / (_SPACING * cell)), 1, _MAX_SAMPLES).astype(np.int64)
+        for t, size in ((u, size_u), (v, size_v))
     )
     count = n_u * n_v
     surfel = np.repeat(np.arange(len(count)), count)
     step = np.arange(len(surfel)) - np.repeat(np.cumsum(count) - count, count)
     i, j = step % n_u[surfel], step // n_u[surfel]
-    a, b = (i + 0.5) / n_u[surfel] - 0.5, (j + 0.5) / n_v[surfel] - 0.5
+    a = start_u[surfel] + (i + 0.5) * (size_u / n_u)[surfel]
+    b = start_v[surfel] + (j + 0.5) * (size_v / n_v)[surfel]
     return position[surfel] + a[:, None] * u[surfel] + b[:, None] * v[surfel], flat[surfel]

@@ -38,6 +38,7 @@ class Recipe:
     denoiser_widths: tuple[int, ...] = (96, 144, 192)
     denoiser_steps: int = 1
     max_gap: int = 8
+    warp_weight: float = 6.0
     readouts_per_episode: int = 16
     codec: Settings = field(default_factory=lambda: Settings(steps=12_000, batch=12, learning_rate=1e-3))
     depth: Settings = field(default_factory=lambda: Settings(steps=6_000, batch=24, learning_rate=5e-4))
@@ -115,7 +116,7 @@ def train_stages(
     if "codec" in stages:
         train(
             codec.to(device, memory_format=torch.channels_last),  # type: ignore[call-overload]
-            codec_losses(frames, recipe.codec.batch, recipe.max_gap, device=device),
+            codec_losses(frames, recipe.codec.batch, recipe.max_gap, recipe.warp_weight, device=device),
             recipe.codec,
             out / "codec",
             left(),

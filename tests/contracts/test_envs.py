@@ -21,15 +21,16 @@ from mirage_env.envs.observations import KEYS
 from mirage_env.simulators.base import Camera
 from mirage_env.simulators.rooms.simulator import RoomsSimulator
 from mirage_env.world import WorldModel
-from tests.small_world import small_world
+from tests.small_world import one_thread, small_world
 
 IDS = ("Mirage/PointNav-v0", "Mirage/FreeCamera-v0")
 SIMULATORS = ("mirage", "rooms")
 
 
 @pytest.fixture(scope="module")
-def world() -> WorldModel:
-    return small_world()
+def world() -> Iterator[WorldModel]:
+    with one_thread():
+        yield small_world()
 
 
 @pytest.fixture(autouse=True)

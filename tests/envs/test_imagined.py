@@ -1,8 +1,9 @@
-"""The environment over imagined worlds: what it takes from the truth, what it decodes, and how a photograph becomes one."""
+"""The environment over imagined worlds: what it takes from the truth, what it decodes, how a photograph becomes one."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from mirage_env.simulators.imagined import ImaginedSimulator, StartView
 from mirage_env.simulators.rooms.simulator import RoomsSimulator
 from mirage_env.state import WorldState
 from mirage_env.world import WorldModel
-from tests.small_world import CHANNELS, STRIDE, small_world
+from tests.small_world import CHANNELS, STRIDE, one_thread, small_world
 
 SIZE = 48
 CELLS = SIZE // STRIDE
@@ -26,8 +27,9 @@ KEYS = ("rgb", "depth", "latent", "memory", "visible", "pose")
 
 
 @pytest.fixture(scope="module")
-def world() -> WorldModel:
-    return small_world()
+def world() -> Iterator[WorldModel]:
+    with one_thread():
+        yield small_world()
 
 
 def mirage(world: WorldModel, make: Any = make_point_nav, **arguments: Any) -> NavigationEnv:
@@ -53,7 +55,7 @@ class CountingDecoder(torch.nn.Module):
 def rollout(env: NavigationEnv, seed: int) -> list[Any]:
     env.action_space.seed(seed)
     given: list[Any] = [env.reset(seed=seed)]
-    for episode in range(2):
+    for _ in range(2):
         given += [env.step(1 + env.action_space.sample() % 3) for _ in range(4)]
         given.append(env.reset())
     return given

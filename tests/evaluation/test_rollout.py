@@ -58,7 +58,9 @@ def test_shapes_and_the_first_view(world: WorldModel, toy: tuple[RoundTrip, Arra
     assert rollout.tokens[-1] > rollout.tokens[0]
 
 
-def test_what_was_seen_comes_back_and_what_was_not_is_dark(world: WorldModel, toy: tuple[RoundTrip, Array, Array]) -> None:
+def test_what_was_seen_comes_back_and_what_was_not_is_dark(
+    world: WorldModel, toy: tuple[RoundTrip, Array, Array]
+) -> None:
     walk, rgb, _ = toy
     rollout = rolled(world, toy, imagine="never")
     behind = walk.legs[1].last

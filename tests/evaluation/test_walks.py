@@ -62,7 +62,13 @@ def test_the_standard_walk_turns_by_ten_degrees_and_looks_back_when_it_returns()
     assert np.allclose(np.linalg.norm(walk.positions[14] - walk.positions[0]), 3.5)
     assert (walk.positions[46] == walk.positions[0]).all()
     assert math.isclose(abs(math.remainder(walk.yaws[46] - START.yaw, math.tau)), math.pi)
-    assert [walk.leg(step).name for step in (0, 1, 14, 15, 64)] == ["out", "out", "out", "turn round", "turn round again"]
+    assert [walk.leg(step).name for step in (0, 1, 14, 15, 64)] == [
+        "out",
+        "out",
+        "out",
+        "turn round",
+        "turn round again",
+    ]
 
 
 @pytest.mark.parametrize("steps", [0, 2, 7, -4, 4.0, True])

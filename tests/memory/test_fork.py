@@ -65,7 +65,7 @@ def test_the_parent_may_go_on_writing_after_a_fork() -> None:
     assert set(everything(grandchild)[0]) == {1.0, 3.0, 5.0}
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     choices=st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=5, max_size=40),
     limit=st.sampled_from([8, 60, 16384]),
@@ -91,7 +91,7 @@ def test_any_tree_of_forks_holds_what_was_written_along_each_branch(
         store.COPY_LIMIT = saved
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(seed=st.integers(0, 10_000))
 def test_forked_memories_read_like_memories_that_were_written_alone(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -120,13 +120,13 @@ def test_forked_memories_read_like_memories_that_were_written_alone(seed: int) -
 def test_long_chains_of_forks_stay_in_few_segments() -> None:
     rng = np.random.default_rng(0)
     memory = LatentMemory(channels=1)
-    for step in range(300):
+    for step in range(150):
         sibling = memory.fork()
         grow(memory, float(step), rng)
         grow(sibling, float(step), rng)
         memory = sibling  # always the branch that cannot append in place
         assert len(memory._parts) <= store.MAX_SEGMENTS
-    assert len(memory) == 300 * 20
+    assert len(memory) == 150 * 20
 
 
 def test_a_walk_that_forks_at_every_step_appends_in_place() -> None:

@@ -135,6 +135,16 @@ def test_known_explained_cells_are_taken_at_their_word() -> None:
     assert memory.write(zeros, wall, K, look(), explained=corner) == 4
 
 
+def test_coming_closer_adds_detail_only_when_asked() -> None:
+    memory = LatentMemory(channels=1)
+    zeros, wall, near = np.zeros((1, *SIZE)), np.full(SIZE, 3.0), np.full(SIZE, 1.5)
+    memory.write(zeros, wall, K, look())
+    assert memory.write(zeros, near, K, look(z=-1.5)) == 0
+    assert memory.write(zeros, near, K, look(z=-1.5), refine=5.0) == 0  # four times as many cells on the same surface
+    assert memory.write(zeros, near, K, look(z=-1.5), refine=2.0) == 12 * 16
+    assert memory.write(zeros, near, K, look(z=-1.5), refine=2.0) == 0
+
+
 def test_what_was_imagined_is_told_apart_from_what_was_seen() -> None:
     memory = LatentMemory(channels=1)
     zeros, wall = np.zeros((1, *SIZE)), np.full(SIZE, 3.0)

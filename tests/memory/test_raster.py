@@ -131,7 +131,7 @@ def test_equally_fine_views_show_the_newest() -> None:
     assert (memory.read(look(), K, SIZE).latents == 2.0).all()
 
 
-@settings(max_examples=25)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10_000), kind=st.sampled_from(["planes", "room", "noise"]), merge=st.booleans())
 def test_agrees_with_rays_against_planes(seed: int, kind: str, merge: bool) -> None:
     rng = np.random.default_rng(seed)

@@ -54,7 +54,7 @@ def _sun(palette: Palette, rng: np.random.Generator) -> Sun | None:
         return None
     direction = np.array([np.cos(azimuth) * np.cos(up), np.sin(up), np.sin(azimuth) * np.cos(up)])
     warm = np.array([1.1, 1.0, 0.85]) if palette.weather == 0 else np.array([1.25, 0.95, 0.62])
-    return Sun(direction, warm * palette.day * 5.0)
+    return Sun(direction, warm * palette.day * 15.0)
 
 
 def _lamp(item: Placed, position: np.ndarray, radius: float, strength: float, palette: Palette, room: int) -> Lamp:

@@ -26,7 +26,7 @@ def ceiling_lamp(p: Palette, rng: np.random.Generator, lit: bool) -> Piece:
     else:
         drop = float(rng.uniform(0.4, 0.6))
         s.lathe([(0.006, -drop), (0.006, 0)], "black", segments=5)
-        s.lathe([(0.05, -0.03), (0.05, 0)], "metal", segments=10)
+        s.lathe([(0.0, -0.03), (0.05, -0.03), (0.05, 0)], "metal", segments=10, sharp=True)
         if kind == "globe":
             r = float(rng.uniform(0.13, 0.2))
             ring = [(r * np.sin(a), -drop - r * np.cos(a)) for a in np.linspace(0, np.pi, 8)]
@@ -210,7 +210,7 @@ def radiator(width: float, height: float = 0.55) -> Piece:
     return Piece(s, width, 0.09, height + 0.12)
 
 
-def rug(width: float, depth: float, image: str, rng: np.random.Generator) -> Piece:
+def rug(width: float, depth: float, image: str) -> Piece:
     """A rug; round ones are not made."""
     s = Shape()
     s.sheet((-width / 2, 0.009, -depth / 2), (0, 0, depth), (width, 0, 0), image, cell=0.2, fit=True)

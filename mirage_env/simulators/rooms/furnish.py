@@ -318,4 +318,4 @@ def _rug(room: RoomLayout, p: Palette, base: Placed, v: float, width: float, dep
     low, high = room.rect[:2] + 0.08 + size / 2, room.rect[2:] - 0.08 - size / 2
     x, z = np.clip([x, z], low, high)
     w, d = (size[1], size[0]) if turned else (size[0], size[1])
-    room.decorate(decor.rug(float(w), float(d), f"rug{room.rng.integers(2)}", room.rng), float(x), float(z), base.yaw)
+    room.try_rug(decor.rug(float(w), float(d), f"rug{room.rng.integers(2)}"), float(x), float(z), base.yaw)

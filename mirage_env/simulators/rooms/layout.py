@@ -47,6 +47,7 @@ class RoomLayout:
         self.placed: list[Placed] = []
         self.footprints: list[Polygon] = []
         self.taken: list[Array] = []
+        self.rugs: list[Array] = []
         self.doors: list[Array] = []
         self.wall_used: list[list[tuple[float, float, float]]] = [[], [], [], []]
         """Per side, what stands before the wall: from, to, height."""
@@ -160,6 +161,15 @@ class RoomLayout:
         if any(o.lo - 0.12 < hi and o.hi + 0.12 > lo for o in self.openings[k]):
             return False
         return not any(a < hi and b > lo and h > bottom for a, b, h in self.wall_used[k])
+
+    def try_rug(self, piece: Piece, x: float, z: float, yaw: float) -> bool:
+        """Lay a rug unless it would lie over another."""
+        aabb, _ = footprint(piece, x, z, yaw)
+        if any(_overlap(aabb, other, 0.05) for other in self.rugs):
+            return False
+        self.rugs.append(aabb)
+        self.decorate(piece, x, z, yaw)
+        return True
 
     def _before_window(self, k: int, lo: float, hi: float, height: float) -> bool:
         return any(

@@ -215,7 +215,8 @@ def damask(colour: Colour, second: Colour, rng: np.random.Generator, size: int =
     motif = np.minimum(motif, 1.2 * (1 - np.abs(np.linspace(-1, 1, motif.shape[0]))[:, None] ** 4) - 0.1)
     column = np.concatenate([motif, motif])
     tile = np.concatenate([column, np.roll(column, size // 4, axis=0)], 1)
-    return _papered(colour, second, np.clip(tile * 6 + 0.5, 0, 1), rng, size)
+    mask = np.clip(np.sin(4.5 * tile) * 3 + 0.3, 0, 1) * np.clip(tile * 6 + 0.5, 0, 1)
+    return _papered(colour, second, mask, rng, size)
 
 
 def dots(colour: Colour, second: Colour, rng: np.random.Generator, size: int = 128, count: int = 4) -> Array:
