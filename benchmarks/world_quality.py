@@ -76,7 +76,7 @@ MEASURES = (
 
 def measure_scene(world: WorldModel, scene: int | str, steps: int, seed: int) -> dict[str, float]:
     """All measures in one room."""
-    simulator = RoomsSimulator(scene)
+    simulator = RoomsSimulator(scene, samples=4)
     config = CollectConfig(seed=seed, steps=max(steps, 4 * GAP), hfov_share=1.0, height_range=(1.25, 1.25))
     wandering = collect_episode(simulator, 0, config, scenes=[scene])
     simulator.camera = Camera()

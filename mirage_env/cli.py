@@ -146,7 +146,8 @@ def _add_collect(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="0 or above (0)")
     parser.add_argument("--resolution", type=int, default=128, help="pixels per side (128)")
     parser.add_argument("--hfov", type=float, default=90.0, metavar="DEG", help="of most episodes (90)")
-    parser.add_argument("--samples", type=int, choices=[1, 4], default=1, help="colour samples per pixel (1)")
+    parser.add_argument("--samples", type=int, choices=[1, 4], default=4, help="colour samples per pixel (4)")
+    parser.add_argument("--episodes-per-scene", type=int, default=4, metavar="N", help="consecutive ones (4)")
     parser.set_defaults(run=_collect, interrupted="whole episodes were kept: run the same command again to go on")
 
 
@@ -168,6 +169,7 @@ def _collect(arguments: argparse.Namespace) -> None:
         scenes=scenes,
         resolution=arguments.resolution,
         hfov=arguments.hfov,
+        episodes_per_scene=arguments.episodes_per_scene,
     )
     print(f"{len(paths)} episodes of {arguments.steps} frames in {arguments.out}")
 

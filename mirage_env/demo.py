@@ -17,6 +17,7 @@ from mirage_env.demo_film import film_frames
 from mirage_env.evaluation import provenance
 from mirage_env.evaluation.films import write_gif, write_mp4
 from mirage_env.evaluation.metrics import abs_rel, psnr
+from mirage_env.evaluation.pictures import WORDS
 from mirage_env.evaluation.plots import plot_psnr, plot_top_down
 from mirage_env.evaluation.rollout import Comparison, Rollout, compare, roll_out, through_codec, without_memory
 from mirage_env.evaluation.timing import medians, timed_parts
@@ -154,7 +155,7 @@ def room_setting(scene: int | str, hfov: float, steps: int, seed: int, camera_he
 
     geometry.check_hfov(hfov)
     camera = Camera(hfov=hfov, height=DEFAULT_CAMERA_HEIGHT if camera_height is None else camera_height)
-    simulator = RoomsSimulator(scene, camera)
+    simulator = RoomsSimulator(scene, camera, samples=4)
     simulator.reset()
     walk = plan_out_and_back(simulator, steps, seed)
     rgb, depth = true_views(simulator, walk.poses(camera.height), camera.height)
@@ -237,12 +238,16 @@ def _write_pictures(
         small.append(narrow)
         update()
     files = {"demo.mp4": write_mp4(out / "demo.mp4", large + [large[-1]] * FPS, FPS)}
-    files["demo.gif"] = write_gif(out / "demo.gif", small, FPS, GIF_BYTES)[0]
+    files["demo.gif"] = write_gif(out / "demo.gif", small, FPS, GIF_BYTES, keep=WORDS)[0]
     what = f"room {setting.name['scene']}" if setting.truth is not None else f"photo {setting.name['image']}"
-    plot_top_down(out / "top_down.png", low, setting.walk, written_at, setting.floor, f"What the memory holds: {what}")
+    holds = f"What the memory holds of {what}: {rollout.tokens[-1]:,} tokens, {rollout.nbytes[-1] / 1e6:.1f} MB"
+    plot_top_down(out / "top_down.png", low, setting.walk, written_at, setting.floor, holds)
     files["top_down.png"] = 1
     if comparison is not None:
-        subtitle = f"{what}, {len(setting.walk)} steps out and back; the model saw only the first view"
+        subtitle = (
+            f"{what}, {len(setting.walk)} steps out and back from one view; "
+            f"back at the start, {comparison.closed_loop['imagination']:.1f} dB to the first view"
+        )
         plot_psnr(out / "psnr.png", comparison, setting.walk, subtitle)
         files["psnr.png"] = 1
     return files

@@ -109,8 +109,8 @@ def _origin(rollout: Rollout, step: int) -> Caption:
     return Caption(
         parts=(
             Share("seen", 1 - unseen, pictures.SEEN),
-            Share("imagined earlier", unseen - new, pictures.REMEMBERED),
-            Share("now", new, pictures.IMAGINED),
+            Share("imagined", unseen - new, pictures.REMEMBERED),
+            Share("new", new, pictures.IMAGINED),
         )
     )
 

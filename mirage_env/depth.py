@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 EDGE = 1.05
-"""Two depths whose ratio is larger than this lie on different surfaces."""
+"""Neighbouring depths whose ratio is larger than this lie on different surfaces, or on one that is seen at a slant."""
 
 
 def to_grid(depth: Tensor, stride: int) -> Tensor:
@@ -26,7 +26,10 @@ def to_grid(depth: Tensor, stride: int) -> Tensor:
     ordered = inverse.sort(dim=-1, descending=True).values  # the unknown, 0, come last
     nearer = ordered.gather(-1, ((count - 1).clamp_min(0) // 2)[..., None])[..., 0]
     farther = ordered.gather(-1, (count // 2).clamp_max(stride * stride - 1)[..., None])[..., 0]
-    median = (nearer + farther).div(2).where(nearer < EDGE * farther, nearer)
+    # Along a slanted plane depths are spread evenly; at an edge that halves the cell, most of the spread is one jump.
+    spread = ordered[..., 0] - ordered.gather(-1, (count - 1).clamp_min(0)[..., None])[..., 0]
+    smooth = (nearer < EDGE * farther) | (2 * (nearer - farther) < spread)
+    median = (nearer + farther).div(2).where(smooth, nearer)
     return (1.0 / median.clamp_min(1e-6)).where((2 * count >= stride * stride) & (median > 0), depth.new_zeros(()))
 
 

@@ -30,6 +30,10 @@ from mirage_env.state import WorldState
 Imagine = Literal["always", "new", "never"]
 DEFAULT_CAMERA_HEIGHT = 1.25
 """Metres above the floor of the cameras whose views the networks were trained on."""
+COPIED = 0.5
+"""How imagined a remembered cell counts as that a step wrote once more."""
+REFINE = 2.0
+"""A camera's image is written again where it samples a surface this many times as finely as the memory, by area."""
 
 
 class WorldModel:
@@ -161,7 +165,7 @@ class WorldModel:
         if seen is not None and bool((seen.imagined > 0).any()):
             agrees = (seen.depth[0] - grid_depth).abs() <= EXPLAINED * grid_depth
             explained = seen.visible[0] & agrees & (seen.imagined[0] == 0)
-        memory.write(latents[0], grid_depth, grid_K, pose, imagined=0.0, explained=explained)
+        memory.write(latents[0], grid_depth, grid_K, pose, imagined=0.0, explained=explained, refine=REFINE)
         own = tuple(latents.shape[-2:]) == self._grid_size(state) and np.allclose(K, state.intrinsics, rtol=1e-6)
         shown = latents[0] if own else torch.zeros(0)
         return dataclasses.replace(state, memory=memory, pose=pose, latents=shown, scale=scale)
@@ -178,6 +182,9 @@ class WorldModel:
         self, states: Sequence[WorldState], poses: Any, imagine: Imagine = "new", threshold: float = 0.0
     ) -> tuple[list[WorldState], list[Frame]]:
         """The worlds seen from their poses (B, 4, 4), one pass of each network for all that need it.
+
+        What the memories show is the same as in single steps, bit for bit; what the networks add to it may differ in
+        the last bits (about 1e-6), because convolutions round differently for other batch sizes.
 
         Args:
             states: B worlds with cameras of one resolution.
@@ -210,8 +217,10 @@ class WorldModel:
                 self._imagine(chosen.nonzero()[:, 0], states, grid_K, view, latents, depth, imagine == "always")
         fresh = unseen & (depth > 0)
         imagined = torch.where(fresh, torch.ones(()), view.imagined)
-        # Around new cells a write repeats a border of old ones: as they were remembered, not as the denoiser drew them.
+        # Around new cells a write repeats a border of old ones: as they were remembered, not as the denoiser drew them,
+        # and trusted less than the originals, which a read prefers.
         written = torch.where(view.visible[:, None], view.latents, latents)
+        trust = torch.where(view.visible, imagined.clamp_min(COPIED), imagined)
         new_states, frames = [], []
         for i, state in enumerate(states):
             frames.append(
@@ -229,7 +238,7 @@ class WorldModel:
             memory = state.memory
             if bool(fresh[i].any()):
                 memory = memory.fork()
-                memory.write(written[i], depth[i], grid_K[i], poses[i], explained=view.visible[i], imagined=imagined[i])
+                memory.write(written[i], depth[i], grid_K[i], poses[i], explained=view.visible[i], imagined=trust[i])
             new_states.append(
                 dataclasses.replace(state, memory=memory, pose=poses[i], latents=latents[i], steps=state.steps + 1)
             )
@@ -245,7 +254,7 @@ class WorldModel:
         depth: Tensor,
         everything: bool,
     ) -> None:
-        """Fill in place ``latents`` and ``depth`` of the chosen worlds where the memory shows nothing (or everywhere)."""
+        """Fill in place ``latents`` and ``depth`` of chosen worlds where the memory shows nothing (or everywhere)."""
         K = torch.as_tensor(grid_K, dtype=torch.float32)[chosen]
         noise = torch.stack([_noise(states[int(i)], latents.shape[1:]) for i in chosen])
         scale = torch.tensor([states[int(i)].scale for i in chosen], dtype=torch.float32)[:, None, None]

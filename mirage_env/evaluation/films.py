@@ -34,7 +34,14 @@ def write_mp4(path: Path, frames: Iterable[Array], fps: float) -> int:
     return count
 
 
-def write_gif(path: Path, frames: Sequence[Array], fps: float, max_bytes: int, hold: float = 1.5) -> tuple[int, int]:
+def write_gif(
+    path: Path,
+    frames: Sequence[Array],
+    fps: float,
+    max_bytes: int,
+    hold: float = 1.5,
+    keep: Sequence[tuple[int, int, int]] = (),
+) -> tuple[int, int]:
     """Frames as a GIF that loops, with as many colours, and failing that frames, as ``max_bytes`` allow.
 
     Args:
@@ -43,6 +50,7 @@ def write_gif(path: Path, frames: Sequence[Array], fps: float, max_bytes: int, h
         fps: frames per second; when frames are left out, the others stay longer.
         max_bytes: size that the file may have.
         hold: seconds that the last frame stays.
+        keep: colours that are reproduced exactly, such as those of words and bars.
 
     Returns:
         How many frames and bytes were written.
@@ -50,10 +58,10 @@ def write_gif(path: Path, frames: Sequence[Array], fps: float, max_bytes: int, h
     for stride, colours in _ATTEMPTS:
         kept = [*frames[: len(frames) - 1 : stride], frames[-1]]
         sample = frames[:: max(len(frames) // _SAMPLE, 1)]
-        guess = len(_encode(sample, 1.0, 1.0, colours)) / len(sample) * len(kept)
+        guess = len(_encode(sample, 1.0, 1.0, colours, keep)) / len(sample) * len(kept)
         if guess > 1.15 * max_bytes:
             continue
-        data = _encode(kept, stride / fps, hold, colours)
+        data = _encode(kept, stride / fps, hold, colours, keep)
         if len(data) <= max_bytes:
             with atomic_write(path) as temporary:
                 temporary.write_bytes(data)
@@ -61,10 +69,15 @@ def write_gif(path: Path, frames: Sequence[Array], fps: float, max_bytes: int, h
     raise ValueError(f"{len(frames)} frames of {frames[0].shape} do not fit into a GIF of {max_bytes} bytes")
 
 
-def _encode(frames: Sequence[Array], seconds: float, hold: float, colours: int) -> bytes:
+def _encode(
+    frames: Sequence[Array], seconds: float, hold: float, colours: int, keep: Sequence[tuple[int, int, int]]
+) -> bytes:
     chosen = np.linspace(0, len(frames) - 1, min(len(frames), _PALETTE_FRAMES)).round().astype(int)
     sample = Image.fromarray(np.concatenate([frames[i] for i in chosen]))
-    palette = sample.quantize(colours, Image.Quantize.MEDIANCUT, kmeans=1)
+    common = sample.quantize(max(colours - len(keep), 2), Image.Quantize.MEDIANCUT, kmeans=1)
+    entries = [*(part for colour in keep for part in colour), *(common.getpalette() or [])]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(entries[: 3 * 256])
     pictures = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     durations = [round(1000 * seconds)] * (len(pictures) - 1) + [round(1000 * max(hold, seconds))]
     data = io.BytesIO()

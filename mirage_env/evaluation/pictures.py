@@ -24,6 +24,8 @@ SEEN: Colour = (74, 176, 196)
 IMAGINED: Colour = (250, 152, 58)
 REMEMBERED: Colour = (168, 110, 58)
 AGENT: Colour = (255, 255, 255)
+WORDS = (BACKGROUND, UNSEEN, TEXT, QUIET, SEEN, IMAGINED, REMEMBERED)
+"""The colours of everything but views."""
 
 
 class Share(NamedTuple):
@@ -168,12 +170,12 @@ def draw_walls(view: TopView, canvas: Array, floor: Array, origin: Array, cell: 
     rows = np.floor((view.low[1] + centres - origin[1]) / cell).astype(int)
     inside = ((rows >= 0) & (rows < floor.shape[0]))[:, None] & ((columns >= 0) & (columns < floor.shape[1]))
     on_floor = inside & floor[rows.clip(0, floor.shape[0] - 1)[:, None], columns.clip(0, floor.shape[1] - 1)]
-    around = np.zeros_like(on_floor)
+    around = on_floor.copy()
     for axis in (0, 1):
         for shift in (-1, 1):
             around |= np.roll(on_floor, shift, axis)
     drawn = canvas.copy()
-    drawn[around & ~on_floor] = QUIET
+    drawn[around & ~on_floor] = TEXT
     return drawn
 
 

@@ -7,7 +7,7 @@ derivatives.
 1. For every pair of a token and a target cell whose centre its footprint covers, the homography is inverted at that
    centre: the exact offset in the source cell and the exact z-depth on its plane.
 2. The nearest z per cell decides which surface is seen. Of the tokens on that surface (within a tolerance of it) that
-   face the camera, ``sampling_cost`` chooses one. Surfels seen from behind hide what lies behind them but show nothing:
+   face the camera, what a camera saw beats what was imagined; among equals ``sampling_cost`` chooses one. Surfels seen from behind hide what lies behind them but show nothing:
    what is in front of them there has never been seen.
 3. Latents are interpolated bilinearly between the chosen token and its neighbours in the same view, leaving out
    neighbours that are missing or on another surface.
@@ -44,6 +44,7 @@ class Hits(NamedTuple):
         z: (P,) float64, z-depth of the surfel at the cell's centre.
         du, dv: (P,) float64, where the cell's centre lies in the source cell, in cells from its centre.
         magnification: (P,) float64, target cells per source cell by area; negative for a surfel seen from behind.
+        doubt: (P,) float32, see ``doubt``.
     """
 
     cell: Tensor
@@ -54,6 +55,12 @@ class Hits(NamedTuple):
     du: Tensor
     dv: Tensor
     magnification: Tensor
+    doubt: Tensor
+
+
+def doubt(imagined: Tensor) -> Tensor:
+    """Levels of trust: 0 seen by a camera, 1 at most half imagined (such as copies of what was seen), 2 imagined."""
+    return (2 * imagined).ceil()
 
 
 def sampling_cost(hits: Hits) -> Tensor:
@@ -72,6 +79,9 @@ def read_footprints(jobs: Sequence[Job], cameras: Targets, canvas: Canvas) -> No
     near = torch.full((cells,), torch.inf, dtype=torch.float64, device=hits.z.device)
     near.scatter_reduce_(0, hits.cell, hits.z, "amin", include_self=True)
     shown = (hits.z <= near[hits.cell] * (1.0 + SAME_SURFACE)) & (hits.magnification > 0)
+    least = torch.full((cells,), torch.inf, device=hits.z.device)
+    least.scatter_reduce_(0, hits.cell, torch.where(shown, hits.doubt, torch.inf), "amin", include_self=True)
+    shown &= hits.doubt == least[hits.cell]
     key = torch.where(shown, ordered_key(sampling_cost(hits), hits.index), NOBODY)
     best = smallest_key(hits.cell, key, cells)
     hits = _take(hits, (shown & (best[hits.cell] == key)).nonzero()[:, 0])
@@ -105,12 +115,12 @@ def rasterize(jobs: Sequence[Job], cameras: Targets) -> Hits:
     w = q0w + du * aw + dv * bw
     z = w / (inverse + du * gu + dv * gv)
     covered = ((du.abs() <= HALF) & (dv.abs() <= HALF) & (z > MIN_Z)).nonzero()[:, 0]
-    camera, job, token, index, trim = gather_columns(ids, pair[covered])
+    camera, job, token, index, trim, doubts = gather_columns(ids, pair[covered])
     inside = ((trim == 0) | _inside_trimmed(trim, du[covered], dv[covered])).nonzero()[:, 0]
     covered, camera, job, token, index = (column[inside] for column in (covered, camera, job, token, index))
     cell = (camera * cameras.height + row[covered]) * cameras.width + col[covered]
     columns = (column[covered] for column in (z, du, dv, det / (w * w)))
-    return Hits(cell, job, token, index, *columns)
+    return Hits(cell, job, token, index, *columns, doubts[inside].to(torch.float32))
 
 
 def _inside_trimmed(trim: Tensor, du: Tensor, dv: Tensor) -> Tensor:
@@ -120,7 +130,7 @@ def _inside_trimmed(trim: Tensor, du: Tensor, dv: Tensor) -> Tensor:
 
 
 def _survivors(k: int, job: Job, cameras: Targets) -> tuple[Tensor, Tensor]:
-    """Surfels that a camera may see: their forms (12, M) q0 a b, inverse depth and slopes, and ids (5, M) int64."""
+    """Surfels that a camera may see: their forms (12, M) q0 a b, inverse depth and slopes, and ids (6, M) int64."""
     mine = cameras[job.first : job.last]
     camera, token = in_frustum(job.part, mine, footprint=True)
     segment, views = job.part.segment, job.part.views
@@ -131,8 +141,8 @@ def _survivors(k: int, job: Job, cameras: Targets) -> tuple[Tensor, Tensor]:
     maps = gather_columns(_view_maps(job.part, mine), camera * views + (key >> KEY_VIEW_SHIFT)).view(3, 4, -1)
     Hu, Hv, H1, Hi = maps.unbind(1)
     form = torch.cat([Hu * u + Hv * v + H1 + Hi * inverse, Hu + gu * Hi, Hv + gv * Hi, plane])
-    trim = segment.trim[token].to(torch.int64)
-    return form, torch.stack([camera + job.first, torch.full_like(token, k), token, token + job.base, trim])
+    trim, doubts = segment.trim[token].to(torch.int64), doubt(segment.imagined[token]).to(torch.int64)
+    return form, torch.stack([camera + job.first, torch.full_like(token, k), token, token + job.base, trim, doubts])
 
 
 def _view_maps(part: Part, cameras: Targets) -> Tensor:

@@ -41,6 +41,7 @@ class Token:
     trimmed: set[tuple[int, int]]
     position: Array
     latents: Array
+    imagined: float = 0.0
 
 
 @dataclass
@@ -63,7 +64,14 @@ class ReferenceMemory:
         self.tokens: list[Token] = []
 
     def write(
-        self, latents: Array, depth: Array, K: Array, pose: Array, keep: Array | None = None, merge: bool = True
+        self,
+        latents: Array,
+        depth: Array,
+        K: Array,
+        pose: Array,
+        keep: Array | None = None,
+        merge: bool = True,
+        imagined: float = 0.0,
     ) -> int:
         """Add one view; the number of tokens added."""
         height, width = depth.shape
@@ -76,6 +84,7 @@ class ReferenceMemory:
         view = View(np.asarray(pose, dtype=np.float64), np.asarray(K, dtype=np.float64))
         for r, c in sorted(wanted):
             token = _token(view, latents[:, r, c], np.asarray(depth, dtype=np.float64), r, c)
+            token.imagined = imagined
             view.tokens[r, c] = token
             self.tokens.append(token)
         return len(wanted)
@@ -112,9 +121,12 @@ class ReferenceMemory:
                 nearest = min((sight.z for sight in sights), default=0.0)
                 seen = [s for s in sights if s.faces and s.z <= nearest * (1 + SAME_SURFACE)]
                 if seen:
-                    best = min(seen, key=lambda s: (np.float32(s.magnification), -s.token))
+                    best = min(seen, key=lambda s: (self._doubt(s), np.float32(s.magnification), -s.token))
                     shown[r, c] = (best.z, _interpolated(self.tokens[best.token], best.du, best.dv))
         return shown
+
+    def _doubt(self, sight: Sight) -> int:
+        return math.ceil(2 * self.tokens[sight.token].imagined)
 
     def _explains(self, pose: Array, K: Array, row: int, col: int, depth: float) -> bool:
         return any(s.faces and abs(s.z - depth) <= EXPLAINED * depth for s in self._sights(pose, K, row, col))

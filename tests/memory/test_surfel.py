@@ -80,9 +80,10 @@ def test_a_silhouette_does_not_grow_with_the_number_of_views() -> None:
         return np.where((np.abs(points[..., :2]) < 0.9).all(-1), z, wall)
 
     for k in range(15):
-        pose = look(x=0.07 * k - 0.5, y=0.05 * k - 0.3)
+        pose = look(x=k / 15 - 0.5, y=0.7 * k / 15 - 0.3)
         memory.write(np.zeros((1, *size)), card(pose), K, pose, merge=False)
-    view = memory.read(look(z=0.5), K, size)
-    seen, true = (view.visible & (view.depth < 3))[0].numpy(), card(look(z=0.5)) < 3
-    assert true.sum() > 50 and seen[true].mean() > 0.9
-    assert (seen & ~true).sum() < 0.35 * true.sum()
+    closer = look(z=-0.5)
+    view = memory.read(closer, K, size)
+    seen, true = (view.visible & (view.depth < 2))[0].numpy(), card(closer) < 2
+    assert true.sum() > 150 and seen[true].mean() > 0.95
+    assert (seen & ~true).sum() < 0.2 * true.sum()  # it is 0.31 when no footprint is trimmed

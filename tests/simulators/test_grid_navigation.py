@@ -263,21 +263,22 @@ def test_no_motion_ends_inside_an_obstacle_or_is_longer_than_asked(seed: int, sl
         at = new
 
 
-def test_motion_agrees_with_exact_polygons(toy: GridNavigation, exact: PolygonNavigation) -> None:
+@pytest.mark.parametrize("sliding", [True, False])
+def test_motion_agrees_with_exact_polygons(toy: GridNavigation, exact: PolygonNavigation, sliding: bool) -> None:
     rng = np.random.default_rng(7)
-    apart, disagree, count = [], 0, 0
+    apart, disagree = [], 0
     for _ in range(200):
         at, angle = exact.sample(rng), rng.uniform(0, 2 * np.pi)
-        if not toy.is_navigable(at):
-            continue
-        way = 0.25 * np.array([math.cos(angle), 0, math.sin(angle)])
-        for sliding in (True, False):
+        if toy.is_navigable(at):
+            way = 0.25 * np.array([math.cos(angle), 0, math.sin(angle)])
             (one, one_hit), (other, other_hit) = exact.move(at, way, sliding), toy.move(at, way, sliding)
             apart.append(math.dist(one, other))
             disagree += one_hit != other_hit
-            count += 1
-    assert np.median(apart) < 1e-6 and np.quantile(apart, 0.95) < CELL and max(apart) < 0.12
-    assert disagree < 0.05 * count
+    assert len(apart) > 150
+    assert np.median(apart) < 1e-6 and np.quantile(apart, 0.95) < CELL
+    assert disagree < 0.05 * len(apart)
+    # Without sliding, walls that are met at a flat angle stop the agent earlier or later by any length.
+    assert max(apart) < (CELL if sliding else 0.25)
 
 
 def test_an_agent_inside_an_obstacle_can_leave_but_not_go_deeper() -> None:

@@ -266,8 +266,8 @@ def test_a_snapshot_shares_its_memory_and_never_sees_what_comes_later(world: Wor
     simulator.step(FloorMotion(turn=0.5))
     snapshot = simulator.snapshot()
     tokens, blocked = len(snapshot.state.memory), simulator.top_down().obstacle.copy()
-    for _ in range(8):
-        simulator.step(FloorMotion(turn=0.7))
+    for _ in range(4):
+        simulator.step(FloorMotion(turn=0.9))
     assert len(simulator.state.memory) > tokens == len(snapshot.state.memory)
     simulator.navigation  # noqa: B018  (draws what was imagined since)
     simulator.restore(snapshot)
@@ -284,7 +284,7 @@ def test_looking_at_the_map_changes_nothing_that_follows(world: WorldModel) -> N
     for simulator in (looked, plain):
         simulator.reset("toy")
     rng = np.random.default_rng(3)
-    for k in range(25):
+    for k in range(10):
         motion = FloorMotion(0.25 * (k % 2), float(rng.normal(0, 0.5)))
         (a, hit_a), (b, hit_b) = looked.step(motion), plain.step(motion)
         assert hit_a == hit_b
@@ -302,7 +302,7 @@ def test_many_worlds_can_be_seen_in_one_batch(world: WorldModel) -> None:
         for simulator in simulators:
             simulator.reset("toy")
     motions = [FloorMotion(turn=0.6), FloorMotion(0.25), FloorMotion(0.2, -0.9)]
-    for _ in range(3):
+    for _ in range(2):
         expected = [s.step(m) for s, m in zip(alone, motions, strict=True)]
         proposals = [s.propose(m) for s, m in zip(batched, motions, strict=True)]
         states, frames = world.step_batch([s.state for s in batched], np.stack([p.pose for p in proposals]))
@@ -328,7 +328,7 @@ def test_the_collision_rule_is_habitats(world: WorldModel) -> None:
     simulator.reset("toy")
     before = np.array(simulator.agent.position)
     hits = 0
-    for k in range(40):
+    for k in range(20):
         motion = FloorMotion(0.25, 0.3 if k % 5 == 0 else 0.0)
         asked = geometry.arc_displacement(simulator.agent.yaw, motion.forward, motion.turn)
         _, collided = simulator.step(motion)

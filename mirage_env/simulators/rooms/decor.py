@@ -6,7 +6,7 @@ import numpy as np
 
 from mirage_env.simulators.rooms.furniture import Piece, pick
 from mirage_env.simulators.rooms.palette import Palette
-from mirage_env.simulators.rooms.shapes import Shape
+from mirage_env.simulators.rooms.shapes import WHITE, Shape
 
 
 def ceiling_lamp(p: Palette, rng: np.random.Generator, lit: bool) -> Piece:
@@ -80,12 +80,8 @@ def plant(p: Palette, rng: np.random.Generator) -> Piece:
     s, kind = Shape(), pick(rng, "broad", "palm", "blades", "bush")
     r, ph = float(rng.uniform(0.13, 0.19)), float(rng.uniform(0.24, 0.36))
     tint = tuple(p.accents[int(rng.integers(4))]) if rng.uniform() < 0.35 else (0.9, 0.9, 0.88)
-    s.lathe(
-        [(r * 0.72, 0), (r, ph), (r * 0.9, ph), (r * 0.88, ph - 0.03)],
-        *(("ceramic", tint) if rng.uniform() < 0.65 else ("terracotta",)),
-        segments=12,
-        sharp=True,
-    )  # type: ignore[arg-type]
+    pot, tint = ("ceramic", tint) if rng.uniform() < 0.65 else ("terracotta", WHITE)
+    s.lathe([(r * 0.72, 0), (r, ph), (r * 0.9, ph), (r * 0.88, ph - 0.03)], pot, tint, segments=12, sharp=True)
     s.lathe([(r * 0.9, ph - 0.03), (0, ph - 0.03)], "soil", segments=10)
     tone = float(rng.uniform(0.75, 1.25))
     if kind == "bush":

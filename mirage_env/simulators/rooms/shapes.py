@@ -14,7 +14,7 @@ import numpy as np
 
 from mirage_env.geometry import Array, rotation_y
 
-Vec3 = Sequence[float]
+Vec3 = Sequence[float] | Array
 WHITE = (1.0, 1.0, 1.0)
 CELL = 0.4
 """Faces of boxes longer than this are cut into cells for baked light, metres."""
