@@ -64,7 +64,7 @@ def _pil_array(picture: Image.Image) -> Array:
     if picture.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "LA", "1"):
         transparent = "transparency" in picture.info or picture.mode in ("PA", "LA")
         picture = picture.convert("RGBA" if transparent else "RGB")
-    return np.asarray(picture)
+    return np.array(picture)
 
 
 def _eight_bits(image: Array, grey: bool) -> Array:

@@ -66,12 +66,12 @@ def test_other_files_are_refused(state: WorldState, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="truncated"):
             WorldState.load(tmp_path / "cut")
     state.memory.save(tmp_path / "memory")
-    with pytest.raises(ValueError, match="does not hold a mirage_env.WorldState"):
+    with pytest.raises(ValueError, match=r"does not hold a mirage_env\.WorldState"):
         WorldState.load(tmp_path / "memory")
-    with pytest.raises(ValueError, match="does not hold a mirage_env.LatentMemory"):
+    with pytest.raises(ValueError, match=r"does not hold a mirage_env\.LatentMemory"):
         LatentMemory.load(path)
     save_file(tensors, tmp_path / "newer", metadata | {"version": str(VERSION + 1)})
-    with pytest.raises(ValueError, match="version 2 of mirage_env.WorldState.*update"):
+    with pytest.raises(ValueError, match=r"version 2 of mirage_env\.WorldState.*update"):
         WorldState.load(tmp_path / "newer")
 
 

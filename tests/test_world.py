@@ -235,8 +235,13 @@ def test_an_observation_without_depth_is_completed_from_the_memory() -> None:
     world = exact_world()
     state = begin(world)
     image, _ = room_view(pose(z=-0.25), SIZE)
+    assert len(world.observe(state, IMAGE, pose()).memory) == 64  # all of it was known
     seen = world.observe(state, image, pose(z=-0.25))
-    assert len(seen.memory) == len(state.memory)  # all of it was known, in the right place
+    view = state.memory.read(pose(z=-0.25), world._grid(state.intrinsics), (8, 8))
+    after = seen.memory.read(pose(z=-0.25), world._grid(state.intrinsics), (8, 8))
+    assert 0.5 < view.visible.float().mean() < 1 and after.visible.all()
+    assert torch.allclose(after.depth[view.visible], view.depth[view.visible], rtol=0.03)
+    assert torch.allclose(after.depth[~view.visible], torch.tensor(2.0), rtol=0.03)  # as the model guesses
     with pytest.raises(ValueError, match="hfov"):
         world.observe(state, image, pose(), hfov=190.0)
     with pytest.raises(ValueError, match="rigid"):
@@ -427,7 +432,7 @@ def test_always_draws_the_whole_view_but_remembers_what_was_seen() -> None:
     assert torch.allclose(again.latents[:, seen], frame.memory[:, seen], atol=1e-5)
     assert (again.latents[:, ~frame.visible] - 0.25).abs().max() < 1e-5
     _, back = world.step(state, pose(), imagine="never")
-    assert torch.allclose(back.latents, start.latents, atol=1e-5)
+    assert (frame.visible.sum() < 40) and changed_cells(back, start) < 0.1
 
 
 # ------------------------------------------------------------------------------------------------ decoder, flags, loops
@@ -480,30 +485,43 @@ def test_what_was_imagined_is_remembered_as_imagined() -> None:
     assert inner.any() and (again.imagined[inner] == 1).all()
     assert (again.imagined[frame.visible] == 0).all()
     _, back = world.step(state, pose())
-    assert float(back.imagined.max()) == 0.0
+    assert back.imagined_fraction < 0.05  # only at the seam
+
+
+def changed_cells(frame: Frame, start: WorldState) -> float:
+    """Share of cells whose latents are not those of the start view."""
+    return float(((frame.latents - start.latents).abs().amax(0) > 1e-4).float().mean())
+
+
+LARGE, LARGE_DEPTH = room_view(pose(), 64)
 
 
 @pytest.mark.parametrize("make", [exact_world, small_world])
 @pytest.mark.parametrize(
     "path",
-    [TURN, [pose(z=-0.3), pose(z=-0.6), pose(z=-0.3), pose()], [pose(x=0.3, turned_deg=10), pose(x=0.6), pose()]],
-    ids=["turn", "forward", "aside"],
+    [TURN, [pose(z=0.3), pose(z=0.6), pose(z=0.3), pose()], [pose(x=0.3, turned_deg=10), pose(x=0.6), pose()]],
+    ids=["turn", "backward", "aside"],
 )
 def test_the_first_view_comes_back_even_with_wrong_depth(make: Any, path: list[Any]) -> None:
     world = make()
-    state = start = begin(world, depth=None)  # two metres everywhere: wrong for the room
+    state = start = world.start(LARGE, resolution=64)  # two metres everywhere: wrong for the room
+    seen = 1.0
     for target in path:
         state, frame = world.step(state, target)
+        seen = min(seen, float(frame.visible.float().mean()))
+    assert seen < 0.95  # something was imagined on the way
     assert frame.visible.all() and float(frame.imagined.max()) == 0.0
-    assert torch.allclose(frame.latents, start.latents, atol=1e-4)
+    assert changed_cells(frame, start) == 0.0
 
 
 def test_the_first_view_survives_a_full_turn() -> None:
     world = exact_world()
-    state = start = begin(world)
+    state = start = world.start(LARGE, depth=LARGE_DEPTH, resolution=64)
     for angle in range(15, 361, 15):
         state, frame = world.step(state, pose(turned_deg=angle))
-    changed = (frame.latents - start.latents).abs().amax(0) > 1e-3
-    assert changed.float().mean() < 0.15  # where other views of the seam sampled the same wall more finely
-    assert np.abs(frame.rgb.astype(int) - IMAGE).mean() < 1.0
-    assert len(state.memory) < 8 * len(start.memory)  # bounded by what was seen, not by the 24 steps
+    assert changed_cells(frame, start) < 0.1  # at the seam, which other views sampled more finely
+    assert np.abs(frame.rgb.astype(int) - LARGE).mean() < 1.0
+    once = len(state.memory)
+    for angle in range(15, 361, 15):
+        state, frame = world.step(state, pose(turned_deg=angle))
+    assert len(state.memory) < 1.05 * once  # bounded by what was seen, not by the number of steps

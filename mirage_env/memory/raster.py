@@ -7,8 +7,8 @@ derivatives.
 1. For every pair of a token and a target cell whose centre its footprint covers, the homography is inverted at that
    centre: the exact offset in the source cell and the exact z-depth on its plane.
 2. The nearest z per cell decides which surface is seen. Of the tokens on that surface (within a tolerance of it) that
-   face the camera, what a camera saw beats what was imagined; among equals ``sampling_cost`` chooses one. Surfels seen from behind hide what lies behind them but show nothing:
-   what is in front of them there has never been seen.
+   face the camera, what a camera saw beats what was imagined; among equals ``sampling_cost`` chooses one. Surfels seen
+   from behind hide what lies behind them but show nothing: what is in front of them there has never been seen.
 3. Latents are interpolated bilinearly between the chosen token and its neighbours in the same view, leaving out
    neighbours that are missing or on another surface.
 """

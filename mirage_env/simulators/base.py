@@ -33,7 +33,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class FloorMotion:
-    """One motion of an agent that stands on the floor: an arc of ``forward`` metres while turning ``turn`` radians left.
+    """One motion of an agent on the floor: an arc of ``forward`` metres while it turns ``turn`` radians to the left.
 
     The displacement points along the mean heading (yaw + turn / 2), and is subject to collisions; turns never collide.
     """
@@ -44,7 +44,7 @@ class FloorMotion:
 
 @dataclass(frozen=True)
 class CameraMotion:
-    """One free motion of the camera, without collisions: ``T_camera_next`` (4, 4), the next camera in the present one."""
+    """One free motion of the camera, without collisions: ``T_camera_next`` (4, 4) is the next camera in this one."""
 
     T_camera_next: Array = field(default_factory=lambda: np.eye(4))
 
@@ -97,7 +97,7 @@ class Simulator(Protocol):
     allow_sliding: bool
 
     def reset(self, scene: Any = None, start: AgentStart | None = None) -> View:
-        """Open a scene (None: keep the present one) and put the agent at ``start`` (None: the scene's default start)."""
+        """Open a scene (None: keep the present one); the agent begins at ``start`` (None: the scene's default)."""
         ...
 
     def step(self, motion: Motion) -> tuple[View, bool]:

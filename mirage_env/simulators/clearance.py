@@ -19,6 +19,8 @@ NEAR, DEEP = 2.0, 8.0
 _STEP = 0.25
 _TOUCH = 1e-3
 _PUSHES = 8
+_SKIN = 1e-3
+"""Cells of clearance that a motion leaves, so that its end is free in float32, too."""
 
 
 class Clearance(NamedTuple):
@@ -99,7 +101,7 @@ def slide(field: Clearance, start: tuple[float, float], way: tuple[float, float]
     r, c = start
     here, touched = field.at(r, c), False
     for _ in range(count):
-        floor = min(here, 0.0)
+        floor = min(here, _SKIN)
         new_r, new_c = r + step_r, c + step_c
         there = field.at(new_r, new_c)
         if there < floor:

@@ -131,6 +131,17 @@ def test_equally_fine_views_show_the_newest() -> None:
     assert (memory.read(look(), K, SIZE).latents == 2.0).all()
 
 
+def test_what_a_camera_saw_beats_finer_and_newer_imagination() -> None:
+    wall = np.array([0.0, 0.0, 1.0])
+    memory = LatentMemory(1)
+    for pose, value, imagined in ((look(), 1.0, 0.0), (look(z=-1.5), 2.0, 0.5), (look(z=-2.0), 3.0, 1.0)):
+        depth = plane_depth(wall, -3.0, pose, K, SIZE)
+        memory.write(np.full((1, *SIZE), value), depth, K, pose, merge=False, imagined=imagined)
+    view = memory.read(look(z=-1.0), K, SIZE)
+    np.testing.assert_allclose(view.latents[0, 0, 8:-8, 12:-12].numpy(), 1.0, rtol=1e-6)
+    assert (view.imagined[0, 8:-8, 12:-12] == 0.0).all()
+
+
 @settings(max_examples=20)
 @given(seed=st.integers(0, 10_000), kind=st.sampled_from(["planes", "room", "noise"]), merge=st.booleans())
 def test_agrees_with_rays_against_planes(seed: int, kind: str, merge: bool) -> None:
@@ -148,8 +159,9 @@ def test_agrees_with_rays_against_planes(seed: int, kind: str, merge: bool) -> N
             depth = rng.uniform(1.0, 3.0, size) * (rng.random(size) > 0.2)
         keep = rng.random(size) > 0.1
         latents = rng.standard_normal((channels, *size)).astype(np.float32)
-        added = memory.write(latents, depth, K, pose, keep=keep, merge=merge)
-        assert added == reference.write(latents, depth, K, pose, keep=keep, merge=merge)
+        imagined = float(rng.choice([0.0, 0.5, 1.0]))
+        added = memory.write(latents, depth, K, pose, keep=keep, merge=merge, imagined=imagined)
+        assert added == reference.write(latents, depth, K, pose, keep=keep, merge=merge, imagined=imagined)
     poses[2] = poses[0] @ geometry.exp_twist(rng.uniform(-0.2, 0.2, 6))
     for pose in poses[1:]:
         latents, depth, visible = reference.read(pose, K, size, footprint=True)

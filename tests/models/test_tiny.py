@@ -1,0 +1,163 @@
+"""The tiny model's architecture: shapes, equivariance to shifts, determinism; nothing here depends on trained weights."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from mirage_env import geometry
+from mirage_env.models.layers import ConditionedBlock, UNet, inverse_depth, ray_channels, time_embedding
+from mirage_env.models.tiny import TinyCodec, TinyDenoiser, TinyDepth
+
+K = torch.as_tensor(geometry.intrinsics(16, 12, 90.0), dtype=torch.float32)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+def awake(module: torch.nn.Module) -> torch.nn.Module:
+    """With every weight in use: residual branches begin at zero."""
+    for parameter in module.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.1)
+    return module.eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize("widths", [(8, 16), (8, 8, 16)])
+def test_the_codec_keeps_shapes_at_its_stride(widths: tuple[int, ...]) -> None:
+    codec = TinyCodec(6, widths, (1,) * len(widths)).eval()
+    assert codec.stride == 2 ** len(widths)
+    images = torch.rand(2, 3, 32, 48, generator=seeded())
+    latents = codec.encode(images)
+    assert latents.shape == (2, 6, 32 // codec.stride, 48 // codec.stride) and latents.dtype == torch.float32
+    assert codec.decode(latents).shape == images.shape
+    with pytest.raises(ValueError, match=rf"must be multiples of {codec.stride}, got \(30, 48\)"):
+        codec.encode(images[:, :, :30])
+
+
+def test_fitted_statistics_normalise_the_latents_and_change_no_picture() -> None:
+    codec = awake(TinyCodec(8, (8, 16), (1, 1)))
+    assert isinstance(codec, TinyCodec)
+    images = torch.rand(4, 3, 32, 32, generator=seeded()) * 2 - 1
+    before = codec.decode(codec.encode(images))
+    codec.fit_statistics(images)
+    latents = codec.encode(images)
+    assert torch.allclose(latents.mean((0, 2, 3)), torch.zeros(8), atol=1e-4)
+    assert torch.allclose(latents.std((0, 2, 3)), torch.ones(8), atol=1e-3)
+    assert torch.allclose(codec.decode(latents), before, atol=1e-4)
+
+
+@pytest.mark.parametrize(("down", "right"), [(4, 0), (0, 8), (12, 4)])
+def test_shifting_the_image_by_whole_cells_shifts_the_latents(down: int, right: int) -> None:
+    codec = awake(TinyCodec(8, (8, 16), (1, 1)))
+    assert isinstance(codec, TinyCodec)
+    wide = torch.rand(1, 3, 96, 96, generator=seeded()) * 2 - 1
+    a = codec.encode(wide[:, :, 16:80, 16:80])
+    b = codec.encode(wide[:, :, 16 + down : 80 + down, 16 + right : 80 + right])
+    r, c, border = down // 4, right // 4, 4  # cells; no layer looks further than the border
+    overlap = a[:, :, r + border : 16 - border, c + border : 16 - border]
+    moved = b[:, :, border : 16 - border - r, border : 16 - border - c]
+    assert overlap.numel() > 0 and torch.allclose(overlap, moved, atol=1e-6)
+    assert not torch.allclose(a[:, :, :2], b[:, :, :2], atol=1e-3)  # without the shift they differ
+    images = codec.decode(a)[:, :, (r + border) * 4 + 8 : 40, (c + border) * 4 + 8 : 40]
+    again = codec.decode(b)[:, :, border * 4 + 8 : 40 - down, border * 4 + 8 : 40 - right]
+    assert torch.allclose(images, again, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (7, 9), (1, 3), (33, 8)])
+def test_a_unet_takes_grids_of_any_size(size: tuple[int, int]) -> None:
+    unet = awake(UNet(5, 3, (8, 16, 16), condition=4))
+    x = torch.randn(2, 5, *size, generator=seeded())
+    out = unet(x, torch.randn(2, 4, generator=seeded(1)))
+    assert out.shape == (2, 3, *size) and torch.isfinite(out).all() and out.std() > 0
+    assert torch.equal(out, unet(x, torch.randn(2, 4, generator=seeded(1))))
+
+
+def test_one_side_of_a_view_knows_of_the_other() -> None:
+    unet = awake(UNet(1, 1, (8, 16, 16)))
+    x = torch.zeros(1, 1, 32, 32)
+    changed = x.clone()
+    changed[..., 0, 0] = 5.0
+    assert (unet(x) - unet(changed))[..., -1, -1].abs() > 0
+
+
+def test_a_condition_changes_the_block_that_was_made_for_one() -> None:
+    block = awake(ConditionedBlock(8, 16, condition=4))
+    x = torch.randn(2, 8, 4, 4, generator=seeded())
+    a, b = block(x, torch.zeros(2, 4)), block(x, torch.ones(2, 4))
+    assert a.shape == (2, 16, 4, 4) and not torch.allclose(a, b)
+
+
+def test_rays_go_through_the_cell_centres() -> None:
+    rays = ray_channels(K[None], 12, 16)
+    expected = geometry.unproject(geometry.pixel_grid(12, 16), 1.0, K.double().numpy())
+    assert torch.allclose(rays[0].permute(1, 2, 0).double(), torch.as_tensor(expected[..., :2]), atol=1e-6)
+
+
+def test_small_functions() -> None:
+    assert torch.equal(inverse_depth(torch.tensor([0.0, 2.0, 0.01])), torch.tensor([0.0, 0.5, 20.0]))
+    embedded = time_embedding(torch.tensor([0.0, 1.0]), 8)
+    assert embedded.shape == (2, 8) and torch.equal(embedded[0], torch.tensor([0.0] * 4 + [1.0] * 4))
+    assert not torch.allclose(embedded[0], embedded[1])
+
+
+def test_an_untrained_depth_model_keeps_what_is_known() -> None:
+    model = TinyDepth(8, (8, 16, 16)).eval()
+    known = torch.rand(2, 12, 16, generator=seeded()) * 4 + 0.5
+    known[:, :, 8:] = 0.0
+    latents = torch.randn(2, 8, 12, 16, generator=seeded(1))
+    estimate = model.estimate(latents, K.expand(2, 3, 3), known)
+    assert torch.allclose(estimate.depth[:, :, :8], known[:, :, :8], rtol=1e-5)
+    assert torch.allclose(estimate.depth[:, :, 8:], torch.tensor(2.0))
+    assert (estimate.relative_error > 0).all()
+
+
+def test_depth_stays_within_bounds_whatever_the_weights_say() -> None:
+    model = awake(TinyDepth(8, (8, 16, 16)))
+    assert isinstance(model, TinyDepth)
+    model.unet.head[2].bias[:] = torch.tensor([90.0, -90.0, 0.0, 0.0, 90.0, -90.0, 0.0, 0.0])
+    estimate = model.estimate(torch.randn(1, 8, 12, 16, generator=seeded()), K[None], torch.zeros(1, 12, 16))
+    assert float(estimate.depth.min()) >= 0.05 and float(estimate.depth.max()) <= 50.0
+    assert torch.isfinite(estimate.relative_error).all()
+
+
+@pytest.fixture
+def denoising() -> tuple[TinyDenoiser, tuple[Tensor, ...]]:
+    model = awake(TinyDenoiser(8, (8, 16, 16), 32))
+    assert isinstance(model, TinyDenoiser)
+    visible = torch.rand(2, 12, 16, generator=seeded()) < 0.5
+    readout = torch.randn(2, 8, 12, 16, generator=seeded(1)) * visible[:, None]
+    noise = torch.randn(2, 8, 12, 16, generator=seeded(2))
+    return model, (readout, 2.0 * visible, visible, K.expand(2, 3, 3), noise)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_denoising_is_decided_by_its_noise(steps: int, denoising: tuple[TinyDenoiser, tuple[Tensor, ...]]) -> None:
+    model, given = denoising
+    clean = model.denoise(*given, steps)
+    assert clean.shape == given[0].shape and clean.dtype == torch.float32
+    assert torch.equal(clean, model.denoise(*given, steps))
+    assert not torch.allclose(clean, model.denoise(*given[:4], given[4] + 1.0, steps))
+
+
+def test_denoising_steps_follow_the_straight_path(denoising: tuple[TinyDenoiser, tuple[Tensor, ...]]) -> None:
+    model, (readout, depth, visible, intrinsics, noise) = denoising
+    ones = torch.ones(2)
+    first = model(noise, ones, readout, depth, visible, intrinsics)
+    assert torch.equal(model.denoise(readout, depth, visible, intrinsics, noise, 1), first)
+    # x_t = (1 - t) x_0 + t noise, with the prediction for x_0
+    second = model((first + noise) / 2, ones / 2, readout, depth, visible, intrinsics)
+    assert torch.allclose(model.denoise(readout, depth, visible, intrinsics, noise, 2), second, atol=1e-5)
+
+
+@pytest.mark.parametrize("steps", [0, -1])
+def test_a_denoiser_needs_a_step(steps: int, denoising: tuple[TinyDenoiser, tuple[Tensor, ...]]) -> None:
+    with pytest.raises(ValueError, match="at least 1 step"):
+        denoising[0].denoise(*denoising[1], steps)
