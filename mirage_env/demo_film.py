@@ -56,10 +56,9 @@ def film_frames(
             Panel(pictures.enlarge(picture, LARGE), title, subtitle, caption)
             for (picture, title, subtitle), caption in zip(columns, captions, strict=True)
         ]
-        held = f"{rollout.tokens[i]:,} tokens · {rollout.nbytes[i] / 1e6:.1f} MB"
-        if truth is None:
-            held = f"{_progress(walk, i).text} · {held}"
-        large.append(Panel(above, "From above", "the memory's tokens and the agent", Caption(held)))
+        held = Caption(f"{rollout.tokens[i]:,} tokens · {rollout.nbytes[i] / 1e6:.1f} MB")
+        under_map = _progress(walk, i) if truth is None else held
+        large.append(Panel(above, "From above", "the memory's tokens and the agent", under_map))
         small = [
             Panel(pictures.enlarge(picture, SMALL), title, "", caption)
             for (picture, title, _), caption in zip(columns, captions, strict=True)

@@ -7,6 +7,7 @@ pose ─► read ─► denoise ─► depth ─► write      (step)
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -22,6 +23,7 @@ from mirage_env.geometry import Array
 from mirage_env.images import load_depth, load_image, resize_depth, resize_image
 from mirage_env.memory import LatentMemory, MemoryView, read_many
 from mirage_env.memory.latent_memory import EXPLAINED
+from mirage_env.memory.surfel import inverse_depth_slopes
 from mirage_env.models import weights
 from mirage_env.models.protocols import Codec, Denoiser, DepthModel
 from mirage_env.scale import floor_scale
@@ -32,6 +34,8 @@ DEFAULT_CAMERA_HEIGHT = 1.25
 """Metres above the floor of the cameras whose views the networks were trained on."""
 COPIED = 0.5
 """How imagined a remembered cell counts as that a step wrote once more."""
+FARTHEST = 6.0
+"""Imagined surface that cannot be where the networks put it is looked for up to this many times as far."""
 REFINE = 2.0
 """A camera's image is written again where it samples a surface this many times as finely as the memory, by area."""
 
@@ -210,11 +214,14 @@ class WorldModel:
         view = read_many([state.memory for state in states], poses, grid_K, size=sizes.pop())
         latents, depth = view.latents.clone(), view.depth.clone()
         unseen = ~view.visible
+        keep = torch.ones_like(unseen)
         share = unseen.float().mean((1, 2))
         if imagine != "never":
             chosen = (share > threshold) if imagine == "new" else torch.ones_like(share, dtype=torch.bool)
             if chosen.any():
                 self._imagine(chosen.nonzero()[:, 0], states, grid_K, view, latents, depth, imagine == "always")
+            for i in (chosen & unseen.any((1, 2))).nonzero()[:, 0].tolist():
+                depth[i], keep[i] = behind_seen_space(states[i].memory, depth[i], unseen[i], grid_K[i], poses[i])
         fresh = unseen & (depth > 0)
         imagined = torch.where(fresh, torch.ones(()), view.imagined)
         # Around new cells a write repeats a border of old ones: as they were remembered, not as the denoiser drew them,
@@ -238,7 +245,9 @@ class WorldModel:
             memory = state.memory
             if bool(fresh[i].any()):
                 memory = memory.fork()
-                memory.write(written[i], depth[i], grid_K[i], poses[i], explained=view.visible[i], imagined=trust[i])
+                memory.write(
+                    written[i], depth[i], grid_K[i], poses[i], keep[i], explained=view.visible[i], imagined=trust[i]
+                )
             new_states.append(
                 dataclasses.replace(state, memory=memory, pose=poses[i], latents=latents[i], steps=state.steps + 1)
             )
@@ -312,6 +321,46 @@ def _one_pose(pose: Any) -> Array:
     if checked.shape != (4, 4):
         raise ValueError(f"pose must be one 4x4 matrix T_world_camera, got shape {checked.shape}")
     return checked.astype(np.float32)
+
+
+def behind_seen_space(
+    memory: LatentMemory, depth: Tensor, imagined: Tensor, K: Array, pose: Array
+) -> tuple[Tensor, Tensor]:
+    """Imagined surface moved away from where a camera saw that there is none.
+
+    Each cell slides along its ray to the nearest depth that no camera has looked through, at most ``FARTHEST`` times as far.
+
+    Args:
+        depth: (h, w) metres.
+        imagined: (h, w) bool, the cells that may be moved.
+        K: (3, 3) of the grid.
+        pose: T_world_camera (4, 4).
+
+    Returns:
+        Depth (h, w), and bool (h, w): False where the memory should not take it, because it would stand in the way still.
+    """
+    row, col = (imagined & (depth > 0)).nonzero(as_tuple=True)
+    # The centre and the corners of a cell: no part of what it adds may stand in the way.
+    offsets = torch.tensor([[0.0, 0.0], [-0.5, -0.5], [-0.5, 0.5], [0.5, -0.5], [0.5, 0.5]], dtype=torch.float64)
+    pixels = torch.stack([col + 0.5, row + 0.5], dim=-1).double()[:, None] + offsets
+    T, K = torch.as_tensor(pose, dtype=torch.float64), torch.as_tensor(K)
+
+    def blocked(z: Tensor, which: Tensor) -> Tensor:
+        points = geometry.transform(T, geometry.unproject(pixels[which], z.double(), K))
+        return memory.looked_through(points.reshape(-1, 3)).view(*which.shape, -1).any(-1)
+
+    moved, keep = depth.clone(), torch.ones_like(imagined)
+    wrong = blocked(depth[row, col][:, None], torch.arange(len(row))).nonzero()[:, 0]
+    if len(wrong):
+        factors = torch.logspace(0, math.log10(FARTHEST), 24)[1:, None]
+        farther = depth[row[wrong], col[wrong]] * factors
+        free = ~blocked(farther[..., None], wrong.expand(len(factors), -1))
+        moved[row[wrong], col[wrong]] = farther.gather(0, free.to(torch.uint8).argmax(0)[None])[0]
+    # As the memory will hold it, tilted like its neighbours.
+    inverse, slopes = inverse_depth_slopes(moved.double())
+    tilted = inverse[row, col, None] + (slopes[:, row, col].T @ offsets.T)
+    keep[row, col] = ~blocked(1 / tilted.clamp_min(1e-6), torch.arange(len(row)))
+    return moved, keep
 
 
 def _noise(state: WorldState, shape: torch.Size) -> Tensor:

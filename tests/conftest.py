@@ -1,4 +1,4 @@
-"""What holds for every test: two threads, and the same examples on every run."""
+"""What holds for every test: one thread (small networks gain nothing from two), and the same examples on every run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import torch
 from hypothesis import HealthCheck, settings
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)
 
 settings.register_profile(
     "deterministic",

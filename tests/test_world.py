@@ -427,6 +427,9 @@ def test_always_draws_the_whole_view_but_remembers_what_was_seen() -> None:
     state, frame = world.step(start, TURN[0], imagine="always")
     assert (frame.latents == 0.25).all() and torch.equal(frame.imagined, (~frame.visible).float())
     assert not torch.equal(frame.memory, frame.latents)
+    columns = state.memory._columns()
+    painted = (columns.latents == 0.25).all(1)
+    assert painted.any() and torch.equal(painted, columns.imagined == 1)  # nothing redrawn passes for seen
     _, again = world.step(state, TURN[0], imagine="never")
     seen = frame.visible & again.visible
     assert torch.allclose(again.latents[:, seen], frame.memory[:, seen], atol=1e-5)

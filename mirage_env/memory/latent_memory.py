@@ -19,6 +19,7 @@ from mirage_env.memory import store
 from mirage_env.memory.cameras import Targets
 from mirage_env.memory.patches import Surfels, surfels_of
 from mirage_env.memory.raster import explained_cells, read_footprints
+from mirage_env.memory.sightlines import looked_through
 from mirage_env.memory.splat import read_splats
 from mirage_env.memory.surfel import tokens_from_view
 from mirage_env.memory.view import Canvas, Job, MemoryView
@@ -154,6 +155,14 @@ class LatentMemory:
         """
         targets = cams.targets(poses, intrinsics, size)
         return _read(self._jobs(0, len(targets)), targets, self.channels, self.device, footprint)
+
+    def looked_through(self, points: Any, margin: float = 0.05) -> Tensor:
+        """Which of the world points (N, 3) a camera saw to be empty, (N,) bool.
+
+        They lie in front of a surface that it saw there, by more than the fraction ``margin`` in inverse depth. What was
+        imagined proves nothing.
+        """
+        return looked_through(self._parts, _tensor(points, "points", self.device), margin)
 
     def save(self, path: str | Path) -> None:
         """Write one safetensors file; the name appears only when it is complete."""

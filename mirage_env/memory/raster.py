@@ -8,7 +8,8 @@ derivatives.
    centre: the exact offset in the source cell and the exact z-depth on its plane.
 2. The nearest z per cell decides which surface is seen. Of the tokens on that surface (within a tolerance of it) that
    face the camera, what a camera saw beats what was imagined; among equals ``sampling_cost`` chooses one. Surfels seen
-   from behind hide what lies behind them but show nothing: what is in front of them there has never been seen.
+   from behind hide what lies behind them but show nothing: what is in front of them there has never been seen. The
+   backs of imagined ones do not even hide.
 3. Latents are interpolated bilinearly between the chosen token and its neighbours in the same view, leaving out
    neighbours that are missing or on another surface.
 """
@@ -77,7 +78,8 @@ def read_footprints(jobs: Sequence[Job], cameras: Targets, canvas: Canvas) -> No
     hits = rasterize(jobs, cameras)
     cells = canvas.token.shape[0]
     near = torch.full((cells,), torch.inf, dtype=torch.float64, device=hits.z.device)
-    near.scatter_reduce_(0, hits.cell, hits.z, "amin", include_self=True)
+    hides = (hits.magnification > 0) | (hits.doubt == 0)
+    near.scatter_reduce_(0, hits.cell, torch.where(hides, hits.z, torch.inf), "amin", include_self=True)
     shown = (hits.z <= near[hits.cell] * (1.0 + SAME_SURFACE)) & (hits.magnification > 0)
     least = torch.full((cells,), torch.inf, device=hits.z.device)
     least.scatter_reduce_(0, hits.cell, torch.where(shown, hits.doubt, torch.inf), "amin", include_self=True)

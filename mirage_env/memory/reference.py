@@ -118,7 +118,7 @@ class ReferenceMemory:
         for r in range(size[0]):
             for c in range(size[1]):
                 sights = self._sights(pose, K, r, c)
-                nearest = min((sight.z for sight in sights), default=0.0)
+                nearest = min((s.z for s in sights if s.faces or self._doubt(s) == 0), default=0.0)
                 seen = [s for s in sights if s.faces and s.z <= nearest * (1 + SAME_SURFACE)]
                 if seen:
                     best = min(seen, key=lambda s: (self._doubt(s), np.float32(s.magnification), -s.token))

@@ -101,7 +101,7 @@ def _load_part(folder: Path, class_name: str) -> Any:
         if not (folder / file).is_file():
             raise FileNotFoundError(f"the weights are incomplete: {folder / file} is missing")
     try:
-        config = json.loads((folder / "config.json").read_text())
+        config = dict(json.loads((folder / "config.json").read_text()))
         model = cast(Any, CLASSES[class_name]).from_config(config)
     except Exception as error:  # whatever a constructor makes of settings that it was not made for
         raise ValueError(f"{folder / 'config.json'} does not describe a {class_name}: {error}") from error
