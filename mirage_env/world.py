@@ -328,7 +328,8 @@ def behind_seen_space(
 ) -> tuple[Tensor, Tensor]:
     """Imagined surface moved away from where a camera saw that there is none.
 
-    Each cell slides along its ray to the nearest depth that no camera has looked through, at most ``FARTHEST`` times as far.
+    Each cell slides along its ray to the nearest depth that no camera has looked through, at most ``FARTHEST`` times as
+    far.
 
     Args:
         depth: (h, w) metres.
@@ -337,16 +338,16 @@ def behind_seen_space(
         pose: T_world_camera (4, 4).
 
     Returns:
-        Depth (h, w), and bool (h, w): False where the memory should not take it, because it would stand in the way still.
+        Depth (h, w), and bool (h, w): False where the memory should not take it, for it would stand in the way still.
     """
     row, col = (imagined & (depth > 0)).nonzero(as_tuple=True)
     # The centre and the corners of a cell: no part of what it adds may stand in the way.
     offsets = torch.tensor([[0.0, 0.0], [-0.5, -0.5], [-0.5, 0.5], [0.5, -0.5], [0.5, 0.5]], dtype=torch.float64)
     pixels = torch.stack([col + 0.5, row + 0.5], dim=-1).double()[:, None] + offsets
-    T, K = torch.as_tensor(pose, dtype=torch.float64), torch.as_tensor(K)
+    T, lens = torch.as_tensor(pose, dtype=torch.float64), torch.as_tensor(K)
 
     def blocked(z: Tensor, which: Tensor) -> Tensor:
-        points = geometry.transform(T, geometry.unproject(pixels[which], z.double(), K))
+        points = geometry.transform(T, geometry.unproject(pixels[which], z.double(), lens))
         return memory.looked_through(points.reshape(-1, 3)).view(*which.shape, -1).any(-1)
 
     moved, keep = depth.clone(), torch.ones_like(imagined)

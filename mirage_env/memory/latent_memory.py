@@ -159,8 +159,8 @@ class LatentMemory:
     def looked_through(self, points: Any, margin: float = 0.05) -> Tensor:
         """Which of the world points (N, 3) a camera saw to be empty, (N,) bool.
 
-        They lie in front of a surface that it saw there, by more than the fraction ``margin`` in inverse depth. What was
-        imagined proves nothing.
+        They lie in front of a surface that it saw there, by more than the fraction ``margin`` in inverse depth. What
+        was imagined proves nothing.
         """
         return looked_through(self._parts, _tensor(points, "points", self.device), margin)
 

@@ -121,8 +121,9 @@ def rasterize(jobs: Sequence[Job], cameras: Targets) -> Hits:
     inside = ((trim == 0) | _inside_trimmed(trim, du[covered], dv[covered])).nonzero()[:, 0]
     covered, camera, job, token, index = (column[inside] for column in (covered, camera, job, token, index))
     cell = (camera * cameras.height + row[covered]) * cameras.width + col[covered]
-    columns = (column[covered] for column in (z, du, dv, det / (w * w)))
-    return Hits(cell, job, token, index, *columns, doubts[inside].to(torch.float32))
+    magnification = (det / (w * w))[covered]
+    seen_at = (z[covered], du[covered], dv[covered])
+    return Hits(cell, job, token, index, *seen_at, magnification, doubts[inside].to(torch.float32))
 
 
 def _inside_trimmed(trim: Tensor, du: Tensor, dv: Tensor) -> Tensor:

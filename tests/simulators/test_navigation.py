@@ -131,7 +131,7 @@ def test_geodesics_are_a_metric_at_least_as_long_as_the_line_of_sight(navigation
     a, b, c = points(navigation, seed, 3)
     ab, ba = navigation.geodesic_distance(a, b), navigation.geodesic_distance(b, a)
     assert ab == pytest.approx(ba, abs=1e-9)
-    assert ab >= math.dist(a, b)
+    assert ab >= math.dist(a, b) - 1e-9  # rounding
     assert ab <= navigation.geodesic_distance(a, c) + navigation.geodesic_distance(c, b) + 1e-9
     assert math.isinf(ab) == (navigation.island(a) != navigation.island(b))
 
