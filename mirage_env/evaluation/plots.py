@@ -191,6 +191,7 @@ def _path(axes: Any, walk: RoundTrip) -> None:
 
 def _scale_bar(axes: Any, low: Array, high: Array) -> None:
     x, z = low[0] + 0.03 * (high[0] - low[0]), high[1] - 0.03 * (high[1] - low[1])
+    axes.plot([x, x + 1.0], [z, z], color="white", linewidth=8, zorder=7, alpha=0.8)
     axes.plot([x, x + 1.0], [z, z], color=INK, linewidth=2.5, zorder=8, solid_capstyle="butt")
     axes.annotate(
         "1 m", (x + 0.5, z), xytext=(0, 3), textcoords="offset points", ha="center", fontsize=9, color=INK, zorder=8
