@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import statistics
 import time
 from pathlib import Path
 from typing import Any
@@ -26,46 +25,43 @@ CASES: dict[str, dict[str, Any]] = {
 _ACTIONS = (1, 1, 2, 1, 1, 3, 1, 2, 2, 1, 3, 3)
 
 
-def step_times(world: WorldModel, case: dict[str, Any], steps: int, scenes: Any, seed: int) -> list[float]:
-    """Milliseconds of ``steps`` steps of ``Mirage/PointNav-v0``, walking about and never stopping."""
+@torch.no_grad()
+def step_times(
+    world: WorldModel, case: dict[str, Any], steps: int, scenes: Any, seed: int
+) -> tuple[list[float], list[float]]:
+    """Milliseconds of ``steps`` steps of ``Mirage/PointNav-v0``, walking about, and of an encoding after each."""
     env = gymnasium.make("Mirage/PointNav-v0", simulator="mirage", scenes=scenes, model=world, **case)
     rng = np.random.default_rng(seed)
+    image = torch.zeros(1, 3, 128, 128)
     env.reset(seed=seed)
-    times = []
+    stepping, encoding = [], []
     for step in range(WARM_UP + steps):
         action = int(rng.choice(_ACTIONS))
         begin = time.perf_counter()
         *_, terminated, truncated, _ = env.step(action)
-        elapsed = 1000 * (time.perf_counter() - begin)
+        between = time.perf_counter()
+        world.codec.encode(image)
+        end = time.perf_counter()
         if step >= WARM_UP:
-            times.append(elapsed)
+            stepping.append(1000 * (between - begin))
+            encoding.append(1000 * (end - between))
         if terminated or truncated:
             env.reset()
     env.close()
-    return times
-
-
-@torch.no_grad()
-def encode_times(world: WorldModel, count: int, resolution: int = 128) -> list[float]:
-    """Milliseconds of encoding one frame."""
-    image = torch.zeros(1, 3, resolution, resolution)
-    times = []
-    for k in range(WARM_UP + count):
-        begin = time.perf_counter()
-        world.codec.encode(image)
-        if k >= WARM_UP:
-            times.append(1000 * (time.perf_counter() - begin))
-    return times
+    return stepping, encoding
 
 
 def measure(world: WorldModel, steps: int, scenes: Any = "val", seed: int = 0) -> dict[str, Any]:
     """Medians and spread of every case, and their ratio to one encoding in the same run."""
-    encode = encode_times(world, steps)
-    unit = statistics.median(encode)
-    found: dict[str, Any] = {"encode": _spread(encode)}
+    found: dict[str, Any] = {}
+    encodings: list[float] = []
     for name, case in CASES.items():
-        times = step_times(world, case, steps, scenes, seed)
-        found[name] = _spread(times) | {"encodings": statistics.median(times) / unit, "target": TARGETS[name]}
+        times, encoding = step_times(world, case, steps, scenes, seed)
+        encodings += encoding
+        found[name] = _spread(times) | {"target": TARGETS[name]}
+    found["encode"] = _spread(encodings)
+    for name in CASES:
+        found[name]["encodings"] = found[name]["median"] / found["encode"]["median"]
     return found
 
 

@@ -45,7 +45,7 @@ def _model_info(folder: Path) -> dict[str, Any]:
     return {
         "bytes": sum(path.stat().st_size for path in files),
         "parameters": sum(_parameters(path) for path in files),
-        "summary": _summary(folder / "README.md"),
+        "summary": _summary(folder / "README.md") or _summary(folder.parent / "README.md"),
     }
 
 
