@@ -19,6 +19,8 @@ IMAGINE = ("always", "new", "never")
 START_DEPTHS = ("estimated", "true")
 AGENT_RADIUS = 0.18
 """Metres."""
+COLOUR_SAMPLES = 4
+"""Per pixel of a true view: antialiased, like the views that the bundled model was trained on."""
 
 
 def make_simulator(
@@ -48,7 +50,7 @@ def make_simulator(
     camera = _camera(resolution, hfov, camera_height)
     from mirage_env.simulators.rooms.simulator import RoomsSimulator
 
-    rooms = RoomsSimulator(scenes, camera, AGENT_RADIUS, allow_sliding)
+    rooms = RoomsSimulator(scenes, camera, AGENT_RADIUS, allow_sliding, samples=COLOUR_SAMPLES)
     if simulator == "rooms":
         return _remembering(rooms, model, memory) if latents else rooms
     from mirage_env.simulators.imagined import ImaginedSimulator
