@@ -132,8 +132,8 @@ class WorldModel:
     ) -> WorldState:
         """Add what a camera saw from ``pose``; see ``start``. ``hfov`` is that of the image; None: that of the frames.
 
-        What was imagined before does not keep the image out; where both lie on one surface, a read shows the finer
-        sampling of the two.
+        What was imagined before does not keep the image out; where both lie on one surface, a read shows what the
+        camera saw.
         """
         self._check_fits(state)
         if hfov is None:
