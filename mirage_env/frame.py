@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mirage_env.depth import to_pixels
 from mirage_env.geometry import Array
+from mirage_env.models.protocols import Sampling
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,11 +22,13 @@ class Frame:
         latents: of the whole view (C, h, w) float32; 0 in cells left empty.
         memory: what the memory showed of it before anything was imagined (C, h, w); 0 where not ``visible``.
         visible: cells that the memory showed (h, w) bool.
-        imagined: per cell (h, w) float32, 0 = seen by a camera or left empty, 1 = imagined now or in an earlier step.
+        imagined: per cell (h, w) float32: 0 = seen by a camera or left empty; above 0 = imagined, now or in an earlier
+            step, and the share of the latents' variance that was left open then, up to 1 = no better than a guess.
         grid_depth: z-depth at the cell centres (h, w) float32 in metres, 0 in cells left empty.
         pose: T_world_camera (4, 4) float32.
         stride: pixels per cell, along each side.
-        decode: latents (B, C, h, w) to images (B, 3, H, W) in [-1, 1].
+        decode: latents (B, C, h, w), and their sampling, to images (B, 3, H, W) in [-1, 1].
+        sampling: how the latents were read from the memory, (C, h, w) and (2, h, w), which sharpens the image; or None.
     """
 
     latents: Tensor
@@ -35,13 +38,15 @@ class Frame:
     grid_depth: Tensor
     pose: Array
     stride: int
-    decode: Callable[[Tensor], Tensor]
+    decode: Callable[[Tensor, Sampling | None], Tensor]
+    sampling: Sampling | None = None
 
     @cached_property
     def rgb(self) -> Array:
         """Image (H, W, 3) uint8, decoded on first use; cells left empty are black."""
         with torch.no_grad():
-            image = to_uint8(self.decode(self.latents[None]))[0]
+            sampling = None if self.sampling is None else Sampling(*(grid[None] for grid in self.sampling))
+            image = to_uint8(self.decode(self.latents[None], sampling))[0]
         empty = self.grid_depth == 0
         if empty.any():
             image[empty.repeat_interleave(self.stride, 0).repeat_interleave(self.stride, 1).cpu().numpy()] = 0

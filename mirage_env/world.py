@@ -6,9 +6,9 @@ pose ─► read ─► denoise ─► depth ─► write      (step)
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -23,21 +23,20 @@ from mirage_env.geometry import Array
 from mirage_env.images import load_depth, load_image, resize_depth, resize_image
 from mirage_env.memory import LatentMemory, MemoryView, read_many
 from mirage_env.memory.latent_memory import EXPLAINED
-from mirage_env.memory.surfel import inverse_depth_slopes
+from mirage_env.memory.protocol import SpatialMemory, takes_images
 from mirage_env.models import weights
-from mirage_env.models.protocols import Codec, Denoiser, DepthModel
+from mirage_env.models.protocols import Codec, Denoiser, DepthModel, Sampling
 from mirage_env.scale import floor_scale
+from mirage_env.seen_space import behind_seen_space
 from mirage_env.state import WorldState
 
 Imagine = Literal["always", "new", "never"]
 DEFAULT_CAMERA_HEIGHT = 1.25
 """Metres above the floor of the cameras whose views the networks were trained on."""
-COPIED = 0.5
-"""How imagined a remembered cell counts as that a step wrote once more."""
-FARTHEST = 6.0
-"""Imagined surface that cannot be where the networks put it is looked for up to this many times as far."""
-REFINE = 2.0
-"""A camera's image is written again where it samples a surface this many times as finely as the memory, by area."""
+LEAST = 0.01
+"""What no camera saw is imagined at least so much, however sure the denoiser is."""
+COPIED = 0.05
+"""How imagined a remembered cell counts, at least, that a step wrote once more."""
 
 
 class WorldModel:
@@ -47,16 +46,30 @@ class WorldModel:
         codec, depth_model, denoiser: see ``mirage_env.models.protocols``; in evaluation mode, on the CPU.
         denoiser_steps: network passes per imagined view.
         name: what the model is called in reports.
+        new_memory: makes the empty memories of new worlds; None: a ``LatentMemory`` with its default rules.
     """
 
     def __init__(
-        self, codec: Codec, depth_model: DepthModel, denoiser: Denoiser, denoiser_steps: int = 1, name: str = "custom"
+        self,
+        codec: Codec,
+        depth_model: DepthModel,
+        denoiser: Denoiser,
+        denoiser_steps: int = 1,
+        name: str = "custom",
+        new_memory: Callable[[], SpatialMemory] | None = None,
     ) -> None:
         self.codec = codec
         self.depth_model = depth_model
         self.denoiser = denoiser
         self.denoiser_steps = denoiser_steps
         self.name = name
+        self.new_memory = new_memory or (lambda: LatentMemory(channels=codec.channels))
+
+    def with_memory(self, new_memory: Callable[[], SpatialMemory], name: str) -> WorldModel:
+        """The same networks around another memory, to compare memories or to change the rules of one."""
+        other = copy.copy(self)
+        other.new_memory, other.name = new_memory, name
+        return other
 
     @classmethod
     def from_pretrained(cls, name: str | Path = "tiny") -> WorldModel:
@@ -116,7 +129,7 @@ class WorldModel:
         height = DEFAULT_CAMERA_HEIGHT if camera_height is None else camera_height
         pose = geometry.camera_pose((0.0, 0.0, 0.0), 0.0, height) if pose is None else pose
         blank = WorldState(
-            memory=LatentMemory(channels=self.codec.channels),
+            memory=self.new_memory(),
             pose=np.eye(4, dtype=np.float32),
             latents=torch.zeros(0),
             intrinsics=geometry.intrinsics(resolution, resolution, frame_hfov),
@@ -169,7 +182,8 @@ class WorldModel:
         if seen is not None and bool((seen.imagined > 0).any()):
             agrees = (seen.depth[0] - grid_depth).abs() <= EXPLAINED * grid_depth
             explained = seen.visible[0] & agrees & (seen.imagined[0] == 0)
-        memory.write(latents[0], grid_depth, grid_K, pose, imagined=0.0, explained=explained, refine=REFINE)
+        pictures = {"image": pixels, "image_depth": true_depth} if takes_images(memory) else {}
+        memory.write(latents[0], grid_depth, grid_K, pose, explained=explained, **pictures)
         own = tuple(latents.shape[-2:]) == self._grid_size(state) and np.allclose(K, state.intrinsics, rtol=1e-6)
         shown = latents[0] if own else torch.zeros(0)
         return dataclasses.replace(state, memory=memory, pose=pose, latents=shown, scale=scale)
@@ -212,22 +226,23 @@ class WorldModel:
             raise ValueError(f"all states of a batch need one resolution, got {sorted(s.resolution for s in states)}")
         grid_K = np.stack([self._grid(state.intrinsics) for state in states])
         view = read_many([state.memory for state in states], poses, grid_K, size=sizes.pop())
-        latents, depth = view.latents.clone(), view.depth.clone()
+        latents, depth, imagined = view.latents.clone(), view.depth.clone(), view.imagined.clone()
         unseen = ~view.visible
         keep = torch.ones_like(unseen)
         share = unseen.float().mean((1, 2))
         if imagine != "never":
             chosen = (share > threshold) if imagine == "new" else torch.ones_like(share, dtype=torch.bool)
             if chosen.any():
-                self._imagine(chosen.nonzero()[:, 0], states, grid_K, view, latents, depth, imagine == "always")
+                grids = (latents, depth, imagined)
+                self._imagine(chosen.nonzero()[:, 0], states, grid_K, view, grids, imagine == "always")
             for i in (chosen & unseen.any((1, 2))).nonzero()[:, 0].tolist():
                 depth[i], keep[i] = behind_seen_space(states[i].memory, depth[i], unseen[i], grid_K[i], poses[i])
         fresh = unseen & (depth > 0)
-        imagined = torch.where(fresh, torch.ones(()), view.imagined)
         # Around new cells a write repeats a border of old ones: as they were remembered, not as the denoiser drew them,
         # and trusted less than the originals, which a read prefers.
         written = torch.where(view.visible[:, None], view.latents, latents)
         trust = torch.where(view.visible, imagined.clamp_min(COPIED), imagined)
+        sampling = _sampling(view, latents, view.visible & (imagine != "always"))
         new_states, frames = [], []
         for i, state in enumerate(states):
             frames.append(
@@ -240,6 +255,7 @@ class WorldModel:
                     pose=poses[i],
                     stride=self.codec.stride,
                     decode=self.codec.decode,
+                    sampling=None if sampling is None else Sampling(*(grid[i] for grid in sampling)),
                 )
             )
             memory = state.memory
@@ -259,19 +275,25 @@ class WorldModel:
         states: Sequence[WorldState],
         grid_K: Array,
         view: MemoryView,
-        latents: Tensor,
-        depth: Tensor,
+        grids: tuple[Tensor, Tensor, Tensor],
         everything: bool,
     ) -> None:
-        """Fill in place ``latents`` and ``depth`` of chosen worlds where the memory shows nothing (or everywhere)."""
+        """Fill latents, depth and ``imagined`` of chosen worlds in place, where the memory shows nothing.
+
+        If ``everything``, latents are the denoiser's everywhere.
+        """
+        latents, depth, imagined = grids
         K = torch.as_tensor(grid_K, dtype=torch.float32)[chosen]
         noise = torch.stack([_noise(states[int(i)], latents.shape[1:]) for i in chosen])
         scale = torch.tensor([states[int(i)].scale for i in chosen], dtype=torch.float32)[:, None, None]
         readout, seen_depth, visible = view.latents[chosen], view.depth[chosen] / scale, view.visible[chosen]
-        clean = self.denoiser.denoise(readout, seen_depth, visible, K, noise, self.denoiser_steps)
+        clean, error = self.denoiser.denoise(
+            readout, seen_depth, visible, imagined[chosen], K, noise, self.denoiser_steps
+        )
         latents[chosen] = clean if everything else torch.where(visible[:, None], readout, clean)
         estimate = self.depth_model.estimate(latents[chosen], K, seen_depth).depth * scale
         depth[chosen] = torch.where(visible, depth[chosen], estimate)
+        imagined[chosen] = torch.where(visible, imagined[chosen], error.clamp(LEAST, 1.0))
 
     @torch.no_grad()
     def frame(self, state: WorldState) -> Frame:
@@ -291,6 +313,8 @@ class WorldModel:
             lens = torch.as_tensor(K, dtype=torch.float32)[None]
             estimate = self.depth_model.estimate(state.latents[None], lens, depth / state.scale)
             depth = torch.where(unknown, estimate.depth * state.scale, depth)
+        as_read = view.visible & (view.latents == state.latents).all(1)
+        sampling = _sampling(view, state.latents[None], as_read)
         return Frame(
             latents=state.latents,
             memory=view.latents[0],
@@ -300,6 +324,7 @@ class WorldModel:
             pose=state.pose,
             stride=self.codec.stride,
             decode=self.codec.decode,
+            sampling=None if sampling is None else Sampling(*(grid[0] for grid in sampling)),
         )
 
     def _check_fits(self, state: WorldState) -> None:
@@ -323,45 +348,11 @@ def _one_pose(pose: Any) -> Array:
     return checked.astype(np.float32)
 
 
-def behind_seen_space(
-    memory: LatentMemory, depth: Tensor, imagined: Tensor, K: Array, pose: Array
-) -> tuple[Tensor, Tensor]:
-    """Imagined surface moved away from where a camera saw that there is none.
-
-    Each cell slides along its ray to the nearest depth that no camera has looked through, at most ``FARTHEST`` times as
-    far.
-
-    Args:
-        depth: (h, w) metres.
-        imagined: (h, w) bool, the cells that may be moved.
-        K: (3, 3) of the grid.
-        pose: T_world_camera (4, 4).
-
-    Returns:
-        Depth (h, w), and bool (h, w): False where the memory should not take it, for it would stand in the way still.
-    """
-    row, col = (imagined & (depth > 0)).nonzero(as_tuple=True)
-    # The centre and the corners of a cell: no part of what it adds may stand in the way.
-    offsets = torch.tensor([[0.0, 0.0], [-0.5, -0.5], [-0.5, 0.5], [0.5, -0.5], [0.5, 0.5]], dtype=torch.float64)
-    pixels = torch.stack([col + 0.5, row + 0.5], dim=-1).double()[:, None] + offsets
-    T, lens = torch.as_tensor(pose, dtype=torch.float64), torch.as_tensor(K)
-
-    def blocked(z: Tensor, which: Tensor) -> Tensor:
-        points = geometry.transform(T, geometry.unproject(pixels[which], z.double(), lens))
-        return memory.looked_through(points.reshape(-1, 3)).view(*which.shape, -1).any(-1)
-
-    moved, keep = depth.clone(), torch.ones_like(imagined)
-    wrong = blocked(depth[row, col][:, None], torch.arange(len(row))).nonzero()[:, 0]
-    if len(wrong):
-        factors = torch.logspace(0, math.log10(FARTHEST), 24)[1:, None]
-        farther = depth[row[wrong], col[wrong]] * factors
-        free = ~blocked(farther[..., None], wrong.expand(len(factors), -1))
-        moved[row[wrong], col[wrong]] = farther.gather(0, free.to(torch.uint8).argmax(0)[None])[0]
-    # As the memory will hold it, tilted like its neighbours.
-    inverse, slopes = inverse_depth_slopes(moved.double())
-    tilted = inverse[row, col, None] + (slopes[:, row, col].T @ offsets.T)
-    keep[row, col] = ~blocked(1 / tilted.clamp_min(1e-6), torch.arange(len(row)))
-    return moved, keep
+def _sampling(view: MemoryView, latents: Tensor, as_read: Tensor) -> Sampling | None:
+    """How latents (B, C, h, w) were read, in cells (B, h, w) that show the memory's; the others stand as they are."""
+    if view.nearest is None or view.offset is None:
+        return None
+    return Sampling(torch.where(as_read[:, None], view.nearest, latents), view.offset * as_read[:, None])
 
 
 def _noise(state: WorldState, shape: torch.Size) -> Tensor:

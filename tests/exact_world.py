@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mirage_env.models.protocols import DepthEstimate
+from mirage_env.models.protocols import Denoised, DepthEstimate, Sampling
 from mirage_env.world import WorldModel
 
 STRIDE = 4
@@ -21,7 +21,7 @@ class PixelCodec:
     def encode(self, images: Tensor) -> Tensor:
         return functional.pixel_unshuffle(images, STRIDE)
 
-    def decode(self, latents: Tensor) -> Tensor:
+    def decode(self, latents: Tensor, sampling: Sampling | None = None) -> Tensor:
         return functional.pixel_shuffle(latents, STRIDE)
 
 
@@ -36,9 +36,16 @@ class NoiseItself:
     """Imagines the noise that it is given."""
 
     def denoise(
-        self, readout: Tensor, depth: Tensor, visible: Tensor, intrinsics: Tensor, noise: Tensor, steps: int = 1
-    ) -> Tensor:
-        return torch.where(visible[:, None], readout, noise)
+        self,
+        readout: Tensor,
+        depth: Tensor,
+        visible: Tensor,
+        imagined: Tensor,
+        intrinsics: Tensor,
+        noise: Tensor,
+        steps: int = 1,
+    ) -> Denoised:
+        return Denoised(torch.where(visible[:, None], readout, noise), torch.ones_like(depth))
 
 
 def exact_world() -> WorldModel:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mirage_env import geometry
 from mirage_env.frame import Frame, from_uint8, to_uint8
-from mirage_env.models.protocols import DepthEstimate
+from mirage_env.models.protocols import Denoised, DepthEstimate, Sampling
 from mirage_env.scale import floor_scale
 from mirage_env.world import WorldModel, WorldState
 from tests.box_room import pose, room_view
@@ -330,7 +330,7 @@ def test_worlds_of_a_batch_that_need_nothing_are_left_alone() -> None:
     calls: list[int] = []
 
     class Counting(NoiseItself):
-        def denoise(self, readout: Tensor, *rest: Any) -> Tensor:
+        def denoise(self, readout: Tensor, *rest: Any) -> Denoised:
             calls.append(len(readout))
             return super().denoise(readout, *rest)
 
@@ -398,7 +398,8 @@ def test_new_keeps_what_the_memory_shows_bit_for_bit() -> None:
     assert torch.equal(frame.latents[:, frame.visible], frame.memory[:, frame.visible])
     assert (frame.memory[:, ~frame.visible] == 0).all()
     assert (frame.latents[:, ~frame.visible] != 0).any() and (frame.grid_depth > 0).all()
-    assert torch.equal(frame.imagined, (~frame.visible).float())
+    assert (frame.imagined[frame.visible] == 0).all()
+    assert ((frame.imagined[~frame.visible] > 0) & (frame.imagined <= 1)[~frame.visible]).all()
     assert torch.equal(world.frame(state).latents, frame.latents)
 
 
@@ -417,8 +418,8 @@ def test_the_threshold_leaves_views_that_are_nearly_known() -> None:
 class Repaint(NoiseItself):
     """Draws the same everywhere, also over what the memory shows."""
 
-    def denoise(self, readout: Tensor, *_: Any) -> Tensor:
-        return torch.full_like(readout, 0.25)
+    def denoise(self, readout: Tensor, *_: Any) -> Denoised:
+        return Denoised(torch.full_like(readout, 0.25), torch.ones_like(readout[:, 0]))
 
 
 def test_always_draws_the_whole_view_but_remembers_what_was_seen() -> None:
@@ -451,9 +452,9 @@ class CountingCodec(PixelCodec):
         self.encoded += 1
         return super().encode(images)
 
-    def decode(self, latents: Tensor) -> Tensor:
+    def decode(self, latents: Tensor, sampling: Sampling | None = None) -> Tensor:
         self.decoded += 1
-        return super().decode(latents)
+        return super().decode(latents, sampling)
 
 
 @pytest.mark.parametrize("imagine", ["always", "new", "never"])

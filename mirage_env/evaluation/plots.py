@@ -51,7 +51,7 @@ def plot_psnr(path: Path, comparison: Comparison, walk: RoundTrip, subtitle: str
     axes.set_axisbelow(True)
     figure.text(0.07, 0.945, "How close each imagined view is to the truth", fontsize=14, fontweight="bold", color=INK)
     figure.text(0.07, 0.895, subtitle, fontsize=10, color="#5b626d")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_top_down(
@@ -107,7 +107,7 @@ def plot_top_down(
     bar.set_label("step")
     bar.outline.set_visible(False)  # type: ignore[operator]
     figure.text(0.02, 1 - 0.48 / height, title, fontsize=14, fontweight="bold", color=INK)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _figure(width: float, height: float, axes: bool = True) -> tuple[Figure, Any]:
@@ -119,6 +119,18 @@ def _figure(width: float, height: float, axes: bool = True) -> tuple[Figure, Any
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     return figure, ax
+
+
+def figure_with_axes(width: float, height: float, columns: int = 1) -> tuple[Figure, list[Any]]:
+    """A figure of this size in inches with plain axes side by side, laid out by itself."""
+    figure = Figure(figsize=(width, height), dpi=120, facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = [figure.add_subplot(1, columns, k + 1) for k in range(columns)]
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.grid(axis="y", color="#e6e8ec", linewidth=0.8)
+        ax.set_axisbelow(True)
+    return figure, axes
 
 
 def _mark_legs(axes: Any, walk: RoundTrip) -> None:
@@ -198,7 +210,8 @@ def _scale_bar(axes: Any, low: Array, high: Array) -> None:
     )
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as a PNG, whole or not at all."""
     figure.canvas.draw()
     pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]
     with atomic_write(path) as temporary:

@@ -16,7 +16,6 @@ from mirage_env import geometry
 from mirage_env.evaluation.metrics import psnr
 from mirage_env.frame import Frame, from_uint8, to_uint8
 from mirage_env.geometry import Array
-from mirage_env.memory import LatentMemory
 from mirage_env.state import WorldState
 from mirage_env.world import Imagine, WorldModel
 
@@ -135,7 +134,7 @@ def without_memory(world: WorldModel, rollout: Rollout, seed: int = 0, only: Seq
         only: the steps whose views are wanted; None: all.
     """
     blank = dataclasses.replace(
-        rollout.state, memory=LatentMemory(channels=world.codec.channels), latents=torch.zeros(0), seed=int(seed)
+        rollout.state, memory=world.new_memory(), latents=torch.zeros(0), seed=int(seed)
     )
     wanted = list(range(len(rollout.poses))) if only is None else list(only)
     views = []

@@ -106,7 +106,7 @@ def frustum_planes(cameras: Targets) -> Array:
 
 
 def in_frustum(part: Part, cameras: Targets, footprint: bool) -> tuple[Tensor, Tensor]:
-    """Which camera may see which token: (M,) camera indices and (M,) token indices within the part, camera-major.
+    """Which camera may see which living token: camera indices (M,) and token indices (M,) in the part, camera-major.
 
     Never drops a token that a camera sees (its footprint or, without, its centre); may keep some that none does.
     Works in float32, so the result decides only what is worth an exact look.
@@ -125,5 +125,8 @@ def in_frustum(part: Part, cameras: Targets, footprint: bool) -> tuple[Tensor, T
     assert nearest is not None
     if footprint:
         nearest += sphere[3]
-    camera, token = (nearest > 0).nonzero(as_tuple=True)
+    seen = nearest > 0
+    if part.living is not None:
+        seen &= part.living.mask
+    camera, token = seen.nonzero(as_tuple=True)
     return camera, token

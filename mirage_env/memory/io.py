@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -12,10 +13,13 @@ from torch import Tensor
 
 from mirage_env.files import atomic_write
 from mirage_env.memory.latent_memory import LatentMemory
+from mirage_env.memory.rules import MemoryRules
 from mirage_env.memory.store import KEY_VIEW_SHIFT, Tokens, gathered
 
 FORMAT = "mirage_env.LatentMemory"
-VERSION = 1
+VERSION = 2
+"""Version 1 had no rules; its files load with the default ones."""
+_RULES = "rules"
 
 
 def save_memory(memory: LatentMemory, path: str | os.PathLike[str]) -> None:
@@ -34,18 +38,22 @@ def load_memory(path: str | os.PathLike[str], device: torch.device | str = "cpu"
 
 
 def memory_to_tensors(memory: LatentMemory) -> dict[str, Tensor]:
-    """Everything that a memory holds, by name, on the CPU."""
+    """Everything that a memory holds, by name, on the CPU; its rules as the bytes of a JSON object."""
     columns = memory._columns()._asdict()
-    return {name: column.detach().cpu().contiguous() for name, column in columns.items()}
+    tensors = {name: column.detach().cpu().contiguous() for name, column in columns.items()}
+    told = json.dumps({**memory.rules.to_dict(), "removed": memory.removed})
+    return {**tensors, _RULES: torch.tensor(list(told.encode()), dtype=torch.uint8)}
 
 
 def memory_from_tensors(tensors: dict[str, Tensor], device: torch.device | str = "cpu") -> LatentMemory:
     """The memory that ``memory_to_tensors`` took apart; ValueError if the tensors do not fit together."""
-    if set(tensors) != set(Tokens._fields):
+    if set(tensors) - {_RULES} != set(Tokens._fields):
         raise ValueError(f"a memory consists of the tensors {', '.join(Tokens._fields)}, got {', '.join(tensors)}")
-    tokens = Tokens(**tensors)
+    tokens = Tokens(**{name: column for name, column in tensors.items() if name != _RULES})
     _check_consistent(tokens)
-    memory = LatentMemory(tokens.latents.shape[1], tokens.latents.dtype, device)
+    rules, removed = _rules_of(tensors[_RULES]) if _RULES in tensors else (MemoryRules(), 0)
+    memory = LatentMemory(tokens.latents.shape[1], tokens.latents.dtype, device, rules)
+    memory.removed = removed
     if tokens.key.numel():
         memory._parts = (gathered([Tokens(*(column.to(memory.device) for column in tokens))]),)
     return memory
@@ -76,6 +84,17 @@ def read_tensors(path: str | os.PathLike[str], kind: str, version: int) -> tuple
     if int(found) > version:
         raise ValueError(f"{path} has version {found} of {kind}, this program knows up to {version}: update mirage_env")
     return tensors, metadata
+
+
+def _rules_of(column: Tensor) -> tuple[MemoryRules, int]:
+    try:
+        told = json.loads(bytes(column.tolist()))
+        removed = told.pop("removed")
+        if isinstance(removed, bool) or not isinstance(removed, int) or removed < 0:
+            raise ValueError(f"it cannot have removed {removed!r} tokens")
+        return MemoryRules(**told), removed
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"the memory's rules cannot be read: {error}") from error
 
 
 def _check_consistent(tokens: Tokens) -> None:

@@ -9,16 +9,17 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mirage_env import geometry
-from mirage_env.geometry import Array
 from mirage_env.memory import cameras as cams
 from mirage_env.memory import store
+from mirage_env.memory.budget import evicted
 from mirage_env.memory.cameras import Targets
 from mirage_env.memory.patches import Surfels, surfels_of
-from mirage_env.memory.raster import explained_cells, read_footprints
+from mirage_env.memory.raster import read_footprints
+from mirage_env.memory.revision import View, jobs_of, revise
+from mirage_env.memory.rules import MemoryRules
 from mirage_env.memory.sightlines import looked_through
 from mirage_env.memory.splat import read_splats
 from mirage_env.memory.surfel import tokens_from_view
@@ -38,10 +39,15 @@ class LatentMemory:
         channels: latent channels C.
         dtype: floating type in which latents are stored; reads give float32.
         device: where tokens live and reads run.
+        rules: what ``write`` and ``read`` do where their arguments do not say; forks and files carry them.
     """
 
     def __init__(
-        self, channels: int = 16, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+        self,
+        channels: int = 16,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+        rules: MemoryRules | None = None,
     ) -> None:
         if isinstance(channels, bool) or not isinstance(channels, (int, np.integer)) or channels < 1:
             raise ValueError(f"channels must be a whole number of at least 1, got {channels!r}")
@@ -50,10 +56,14 @@ class LatentMemory:
         self.channels = int(channels)
         self.dtype = dtype
         self.device = torch.device(device)
+        self.rules = MemoryRules() if rules is None else rules
+        self.removed = 0
+        """Tokens that this memory has replaced, removed or evicted so far. While it stays the same, the tokens keep
+        their numbers and new ones come after them."""
         self._parts: store.Parts = ()
 
     def __len__(self) -> int:
-        return sum(part.tokens for part in self._parts)
+        return sum(part.count for part in self._parts)
 
     def __repr__(self) -> str:
         return f"LatentMemory(channels={self.channels}, tokens={len(self)}, nbytes={self.nbytes})"
@@ -61,12 +71,12 @@ class LatentMemory:
     @property
     def nbytes(self) -> int:
         """Bytes of the tokens and views that this memory sees; forks share them."""
-        return sum(column.nbytes for part in self._parts for column in part.columns)
+        return sum(part.nbytes for part in self._parts)
 
     @property
     def positions(self) -> Tensor:
         """World positions (N, 3) float32 in metres, in order of writing."""
-        columns = [part.columns.sphere[:3].T for part in self._parts]
+        columns = [part.kept.sphere[:3].T for part in self._parts]
         return torch.cat(columns) if columns else torch.zeros(0, 3, device=self.device)
 
     def surfels(self, start: int = 0) -> Surfels:
@@ -74,9 +84,9 @@ class LatentMemory:
         return surfels_of(self._parts, start, self.device)
 
     def fork(self) -> LatentMemory:
-        """A memory with the same tokens, in constant time and memory; neither sees what is written to the other."""
-        other = LatentMemory(self.channels, self.dtype, self.device)
-        other._parts = self._parts
+        """A memory with the same tokens, in constant time and memory; neither sees what the other writes or removes."""
+        other = LatentMemory(self.channels, self.dtype, self.device, self.rules)
+        other._parts, other.removed = self._parts, self.removed
         return other
 
     def write(
@@ -86,35 +96,51 @@ class LatentMemory:
         intrinsics: Any,
         pose: Any,
         keep: Any = None,
-        merge: bool = True,
+        merge: bool | None = None,
         *,
         imagined: Any = 0.0,
         explained: Any = None,
         tolerance: float = EXPLAINED,
         refine: float | None = None,
+        contradiction: bool | None = None,
+        edges: bool | None = None,
+        error: Any = None,
+        max_depth: float | None = None,
+        max_error: float | None = None,
     ) -> int:
-        """Add the tokens of one view.
+        """Add the tokens of one view, and drop those that it refutes or replaces.
+
+        Only what a camera saw (``imagined`` 0) removes or replaces anything. ``docs/memory.md`` tells the rules in
+        full. None for ``merge``, ``refine``, ``contradiction``, ``edges``, ``max_depth`` or ``max_error``: as the
+        memory's ``rules`` say.
 
         Args:
             latents: (C, h, w), numpy or torch.
             depth: (h, w) z-depth in metres at the cell centres; cells with 0 have no measurement and are never written.
             intrinsics: (3, 3) of the latent grid.
             pose: (4, 4) ``T_world_camera``.
-            keep: (h, w) bool, cells that may be written (e.g. neither sky nor moving); None: all.
+            keep: (h, w) bool, cells that may be written and may refute (e.g. neither sky nor moving); None: all.
             merge: skip cells that the memory already explains at this depth, except for a border of one cell around the
-                new ones, which lets reads interpolate there. False appends every kept cell.
+                new ones, which lets reads interpolate there. False appends every kept cell, and turns off all that is
+                not asked for in this very call: nothing is then left out, replaced or removed but for ``max_tokens``.
             imagined: one number or (h, w), from 0 (a camera saw it) to 1 (it was imagined); reads give it back.
-            explained: (h, w) bool, the explained cells where the caller already knows them; None: look them up.
+            explained: (h, w) bool, the explained cells where the caller already knows them; None: look them up. What is
+                in more doubt than the cell does not explain it.
             tolerance: fraction of depth within which a cell is explained.
             refine: a cell is not explained by tokens that this view samples more than ``refine`` times as finely, by
-                area, so that coming closer adds detail; None: never add detail.
+                area; such tokens are replaced. ``inf``: never.
+            contradiction: remove the tokens that this view looks straight through.
+            edges: leave out flying cells, see ``writable.flying_cells``.
+            error: expected relative error of the depth, one fraction or (h, w); None: 0.
+            max_depth: metres beyond which nothing is written; ``inf``: no bound.
+            max_error: largest ``error`` of a cell that is written; ``inf``: no bound.
 
         Returns:
             Number of tokens added.
 
         Raises:
-            ValueError: shapes disagree; NaN, infinite or negative numbers; the pose is not rigid. Nothing is written
-                then.
+            ValueError: shapes disagree; NaN, infinite or negative numbers; the pose is not rigid; the view has more
+                cells than the memory may hold tokens. Nothing is written or removed then.
         """
         values = _tensor(latents, "latents", self.device)
         z = _tensor(depth, "depth", self.device).to(torch.float64)
@@ -123,24 +149,31 @@ class LatentMemory:
         T = geometry.check_pose(cams.to_numpy(pose, "pose"))
         if K.shape != (3, 3) or T.shape != (4, 4):
             raise ValueError(f"write takes one view: intrinsics (3, 3) and pose (4, 4), got {K.shape} and {T.shape}")
-        made_up = _fractions(imagined, z)
-        fresh = z > 0
-        if keep is not None:
-            fresh = fresh & _mask(keep, "keep", z)
+        made_up = _grid(imagined, "imagined", z, 1.0, "from 0 (seen) to 1 (imagined)")
+        off = _grid(0.0 if error is None else error, "error", z, math.inf, "of fractions of depth, 0 or more")
+        kept = z > 0 if keep is None else (z > 0) & _mask(keep, "keep", z)
         known = None if explained is None else _mask(explained, "explained", z)
-        if merge and self._parts:
-            known = self._explained(z, K, T, tolerance, refine) if known is None else known
-            new = fresh & ~known
-            fresh = fresh & (F.max_pool2d(new[None].to(torch.float32), 3, stride=1, padding=1)[0] > 0)
+        rules = self.rules.overridden(merge, refine, contradiction, edges, max_depth, max_error)
+        if rules.max_tokens is not None and z.numel() > rules.max_tokens:
+            raise ValueError(
+                f"max_tokens must allow at least one view, but {rules.max_tokens} is less than the {z.numel()} cells "
+                f"of a view of {tuple(z.shape)}"
+            )
+        camera = Targets(geometry.invert(T)[None], K[None], *z.shape)
+        parts, fresh = revise(self._parts, View(camera, z, kept, made_up, off, known), rules, tolerance)
         count = int(fresh.sum())
         if count:
             tokens = tokens_from_view(values, z, made_up, K, T, fresh, self.dtype)
             if not bool(torch.isfinite(tokens.sphere).all()):
                 raise ValueError("depth and pose place tokens too far away for float32 positions")
-            self._parts = store.append(self._parts, tokens)
+            parts = store.append(parts, tokens)
+        if rules.max_tokens is not None:
+            parts = store.without(parts, evicted(parts, rules.max_tokens, count))
+        before, self._parts = len(self), parts
+        self.removed += before + count - len(self)
         return count
 
-    def read(self, poses: Any, intrinsics: Any, size: Any, footprint: bool = True) -> MemoryView:
+    def read(self, poses: Any, intrinsics: Any, size: Any, footprint: bool | None = None) -> MemoryView:
         """What cameras see of the memory.
 
         Args:
@@ -148,13 +181,14 @@ class LatentMemory:
             intrinsics: (T, 3, 3) or (3, 3) of the latent grid that is read.
             size: (h, w) cells of that grid.
             footprint: True draws each token as the piece of surface that it saw and interpolates between neighbours;
-                False puts it into the one cell that contains its projection, nearest z first, ties to the newest.
+                False puts it into the one cell that contains its projection, nearest z first, ties to the newest; None:
+                as the memory's ``rules`` say.
 
         Returns:
             Grids with a leading T, also for a single pose.
         """
         targets = cams.targets(poses, intrinsics, size)
-        return _read(self._jobs(0, len(targets)), targets, self.channels, self.device, footprint)
+        return _read([self], [(0, len(targets))], targets, footprint)
 
     def looked_through(self, points: Any, margin: float = 0.05) -> Tensor:
         """Which of the world points (N, 3) a camera saw to be empty, (N,) bool.
@@ -183,9 +217,9 @@ class LatentMemory:
         return load_memory(path, device)
 
     def _columns(self) -> store.Tokens:
-        """All tokens in one piece."""
+        """All living tokens in one piece."""
         if self._parts:
-            return store.gathered([part.columns for part in self._parts]).columns
+            return store.gathered([part.kept for part in self._parts]).columns
         return store.Tokens(
             sphere=torch.zeros(4, 0),
             plane=torch.zeros(3, 0),
@@ -196,20 +230,9 @@ class LatentMemory:
             lift=torch.zeros(0, 12, dtype=torch.float64),
         )
 
-    def _jobs(self, first: int, last: int) -> list[Job]:
-        jobs, base = [], 0
-        for part in self._parts:
-            jobs.append(Job(part, base, first, last))
-            base += part.tokens
-        return jobs
-
-    def _explained(self, depth: Tensor, K: Array, T: Array, tolerance: float, refine: float | None) -> Tensor:
-        targets = Targets(geometry.invert(T)[None], K[None], *depth.shape)
-        return explained_cells(self._jobs(0, 1), targets, depth, tolerance, math.inf if refine is None else refine)
-
 
 def read_many(
-    memories: Sequence[LatentMemory], poses: Any, intrinsics: Any, size: Any, footprint: bool = True
+    memories: Sequence[LatentMemory], poses: Any, intrinsics: Any, size: Any, footprint: bool | None = None
 ) -> MemoryView:
     """One camera per memory, in one pass: the same bits as reading each alone, at the cost of the sum of their sizes.
 
@@ -225,16 +248,26 @@ def read_many(
         raise ValueError(f"read_many needs one pose per memory, got {len(memories)} memories and {len(targets)} poses")
     if len({(memory.channels, memory.device) for memory in memories}) > 1:
         raise ValueError("read_many needs memories with equal channels on one device")
-    jobs = [job for k, memory in enumerate(memories) for job in memory._jobs(k, k + 1)]
+    return _read(memories, [(k, k + 1) for k in range(len(memories))], targets, footprint)
+
+
+def _read(
+    memories: Sequence[LatentMemory], runs: Sequence[tuple[int, int]], targets: Targets, footprint: bool | None
+) -> MemoryView:
+    """What each memory shows to its own run of cameras."""
     channels, device = (memories[0].channels, memories[0].device) if memories else (1, torch.device("cpu"))
-    return _read(jobs, targets, channels, device, footprint)
-
-
-def _read(jobs: list[Job], targets: Targets, channels: int, device: torch.device, footprint: bool) -> MemoryView:
     canvas = Canvas(len(targets), targets.height, targets.width, channels, device)
-    fill = read_footprints if footprint else read_splats
-    for chunk in _chunks(jobs, len(targets)):
-        fill(chunk, targets, canvas)
+    for drawn, fill in ((True, read_footprints), (False, read_splats)):
+        jobs: list[Job] = []
+        for memory, run in zip(memories, runs, strict=True):
+            if (memory.rules.footprint if footprint is None else footprint) == drawn:
+                jobs += jobs_of(memory._parts, *run)
+        for chunk in _chunks(jobs, len(targets)):
+            fill(chunk, targets, canvas)
+    for memory, (first, last) in zip(memories, runs, strict=True):
+        if any(part.living for part in memory._parts):
+            shown = canvas.token.view(len(targets), -1)[first:last]
+            shown.copy_(torch.where(shown >= 0, store.numbers(memory._parts)[shown.clamp(min=0)], shown))
     return canvas.view()
 
 
@@ -280,10 +313,10 @@ def _mask(value: Any, name: str, depth: Tensor) -> Tensor:
     return mask
 
 
-def _fractions(value: Any, depth: Tensor) -> Tensor:
-    values = _tensor(value, "imagined", depth.device).to(torch.float32)
-    if values.shape not in ((), depth.shape) or not bool(((values >= 0) & (values <= 1)).all()):
-        raise ValueError(f"imagined must be a number or a grid {tuple(depth.shape)}, from 0 (seen) to 1 (imagined)")
+def _grid(value: Any, name: str, depth: Tensor, most: float, wanted: str) -> Tensor:
+    values = _tensor(value, name, depth.device).to(torch.float32)
+    if values.shape not in ((), depth.shape) or not bool(((values >= 0) & (values <= most)).all()):
+        raise ValueError(f"{name} must be a number or a grid {tuple(depth.shape)}, {wanted}")
     return values.expand(depth.shape)
 
 

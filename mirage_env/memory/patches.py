@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mirage_env.memory.store import KEY_MASK, KEY_ROW_SHIFT, KEY_VIEW_SHIFT, Part
+from mirage_env.memory.store import KEY_MASK, KEY_ROW_SHIFT, KEY_VIEW_SHIFT, Part, Tokens
 from mirage_env.memory.surfel import TRIMMED
 
 SAME_PLANE = 0.06
@@ -38,12 +38,12 @@ class Surfels(NamedTuple):
 
 
 def surfels_of(parts: Iterable[Part], start: int, device: torch.device) -> Surfels:
-    """The surfels of all tokens from number ``start`` on, in order of writing."""
+    """The surfels of all living tokens from number ``start`` on, in order of writing."""
     found, base = [], 0
     for part in parts:
-        if base + part.tokens > start:
-            found.append(_part_surfels(part, max(start - base, 0)))
-        base += part.tokens
+        if base + part.count > start:
+            found.append(_part_surfels(part.kept, max(start - base, 0)))
+        base += part.count
     if not found:
         empty = torch.zeros(0, 3, device=device)
         none = torch.zeros(0, dtype=torch.bool, device=device)
@@ -51,8 +51,7 @@ def surfels_of(parts: Iterable[Part], start: int, device: torch.device) -> Surfe
     return Surfels(*(torch.cat(columns) for columns in zip(*found, strict=True)))
 
 
-def _part_surfels(part: Part, first: int) -> Surfels:
-    tokens = part.columns
+def _part_surfels(tokens: Tokens, first: int) -> Surfels:
     key, plane = tokens.key[first:], tokens.plane[:, first:].to(torch.float64)
     u, v = (key & KEY_MASK) + 0.5, (key >> KEY_ROW_SHIFT & KEY_MASK) + 0.5
     lift = tokens.lift[key >> KEY_VIEW_SHIFT].view(-1, 3, 4)

@@ -91,7 +91,8 @@ def read_footprints(jobs: Sequence[Job], cameras: Targets, canvas: Canvas) -> No
     canvas.token[hits.cell] = hits.index
     for k, job in enumerate(jobs):
         mine = hits if len(jobs) == 1 else _take(hits, (hits.job == k).nonzero()[:, 0])
-        canvas.show(mine.cell, job.part, mine.token, interpolate(job.part, mine.token, mine.du, mine.dv))
+        offset = torch.stack([mine.du, mine.dv]).to(torch.float32)
+        canvas.show(mine.cell, job.part, mine.token, interpolate(job.part, mine.token, mine.du, mine.dv), offset)
 
 
 def rasterize(jobs: Sequence[Job], cameras: Targets) -> Hits:

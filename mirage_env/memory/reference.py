@@ -14,12 +14,12 @@ import numpy as np
 
 from mirage_env import geometry
 from mirage_env.geometry import Array
-from mirage_env.memory.latent_memory import EXPLAINED
 from mirage_env.memory.raster import SAME_PLANE, SAME_SURFACE
+from mirage_env.memory.rules import MemoryRules
 from mirage_env.memory.surfel import BEND, EDGE, HALF, JUMP, MAX_TILT, TRIMMED
 
 
-@dataclass
+@dataclass(eq=False)
 class View:
     """A camera that wrote: pose (4, 4), intrinsics (3, 3), and its tokens by (row, column)."""
 
@@ -28,7 +28,7 @@ class View:
     tokens: dict[tuple[int, int], Token] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(eq=False)
 class Token:
     """One token: inverse z-depth and its slopes per cell, world position, latents (C,)."""
 
@@ -59,8 +59,9 @@ class Sight:
 class ReferenceMemory:
     """The semantics of ``LatentMemory``, for grids small enough for loops. Reads give float64 arrays."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, rules: MemoryRules | None = None) -> None:
         self.channels = channels
+        self.rules = MemoryRules() if rules is None else rules
         self.tokens: list[Token] = []
 
     def write(
@@ -70,24 +71,45 @@ class ReferenceMemory:
         K: Array,
         pose: Array,
         keep: Array | None = None,
-        merge: bool = True,
-        imagined: float = 0.0,
+        merge: bool | None = None,
+        imagined: float | Array = 0.0,
+        error: float | Array = 0.0,
     ) -> int:
         """Add one view; the number of tokens added."""
-        height, width = depth.shape
-        wanted = {
-            (r, c) for r in range(height) for c in range(width) if depth[r, c] > 0 and (keep is None or keep[r, c])
-        }
-        if merge and self.tokens:
-            new = {cell for cell in wanted if not self._explains(pose, K, *cell, float(depth[cell]))}
+        from mirage_env.memory import reference_rules as slow
+
+        rules = self.rules.overridden(merge, None, None, None, None, None)
+        depth = np.asarray(depth, dtype=np.float64)
+        made_up, off = (np.broadcast_to(np.asarray(grid, np.float32), depth.shape) for grid in (imagined, error))
+        cells = [(r, c) for r in range(depth.shape[0]) for c in range(depth.shape[1]) if depth[r, c] > 0]
+        sound = {cell for cell in cells if (keep is None or keep[cell]) and off[cell] <= rules.max_error}
+        if rules.edges:
+            sound -= {cell for cell in cells if slow.flies(depth, *cell)}
+        wanted = {cell for cell in sound if depth[cell] <= rules.max_depth}
+        seen = {cell for cell in sound if made_up[cell] == 0}
+        if rules.contradiction:
+            self._drop(slow.contradicted(self, depth, K, pose, seen, off))
+        known, finest = slow.explained(self, depth, K, pose, made_up, rules.refine)
+        if rules.merge and self.tokens:
+            new = wanted - known
             wanted = {(r, c) for r, c in wanted if any(abs(r - i) <= 1 and abs(c - j) <= 1 for i, j in new)}
+        if rules.refine is not None and seen:
+            finest |= {cell: min(1.0, finest.get(cell, math.inf)) for cell in wanted & seen}
+            self._drop(slow.superseded(self, depth, K, pose, finest, rules.refine))
         view = View(np.asarray(pose, dtype=np.float64), np.asarray(K, dtype=np.float64))
         for r, c in sorted(wanted):
-            token = _token(view, latents[:, r, c], np.asarray(depth, dtype=np.float64), r, c)
-            token.imagined = imagined
+            token = token_of(view, latents[:, r, c], depth, r, c)
+            token.imagined = float(made_up[r, c])
             view.tokens[r, c] = token
             self.tokens.append(token)
+        if rules.max_tokens is not None:
+            self._drop(slow.evicted(self.tokens, rules.max_tokens, len(wanted)))
         return len(wanted)
+
+    def _drop(self, going: list[Token]) -> None:
+        for token in going:
+            self.tokens.remove(token)
+            del token.view.tokens[token.row, token.col]
 
     def read(self, pose: Array, K: Array, size: tuple[int, int], footprint: bool) -> tuple[Array, Array, Array]:
         """Latents (C, h, w), depth (h, w) and visible (h, w) from one camera."""
@@ -117,7 +139,7 @@ class ReferenceMemory:
         shown = {}
         for r in range(size[0]):
             for c in range(size[1]):
-                sights = self._sights(pose, K, r, c)
+                sights = self.sights(pose, K, r, c)
                 nearest = min((s.z for s in sights if s.faces or self._doubt(s) == 0), default=0.0)
                 seen = [s for s in sights if s.faces and s.z <= nearest * (1 + SAME_SURFACE)]
                 if seen:
@@ -126,12 +148,9 @@ class ReferenceMemory:
         return shown
 
     def _doubt(self, sight: Sight) -> int:
-        return math.ceil(2 * self.tokens[sight.token].imagined)
+        return doubt(self.tokens[sight.token].imagined)
 
-    def _explains(self, pose: Array, K: Array, row: int, col: int, depth: float) -> bool:
-        return any(s.faces and abs(s.z - depth) <= EXPLAINED * depth for s in self._sights(pose, K, row, col))
-
-    def _sights(self, pose: Array, K: Array, row: int, col: int) -> list[Sight]:
+    def sights(self, pose: Array, K: Array, row: int, col: int) -> list[Sight]:
         """All surfels that the ray through a cell's centre meets."""
         ray = np.array([(col + 0.5 - K[0, 2]) / K[0, 0], (row + 0.5 - K[1, 2]) / K[1, 1], 1.0])
         sights = []
@@ -160,6 +179,11 @@ class ReferenceMemory:
         return sights
 
 
+def doubt(imagined: float) -> int:
+    """0 seen, 1 at most half imagined, 2 imagined."""
+    return math.ceil(2 * imagined)
+
+
 def _plane_normal(token: Token) -> Array:
     """n (3,) of the surfel's plane n . X = 1 in its source camera."""
     K = token.view.K
@@ -167,18 +191,25 @@ def _plane_normal(token: Token) -> Array:
     return np.array([token.gu * K[0, 0], token.gv * K[1, 1], offset])
 
 
-def _token(view: View, latents: Array, depth: Array, row: int, col: int) -> Token:
+def plane_of(depth: Array, row: int, col: int) -> tuple[float, float, float]:
+    """Inverse depth of a cell, and its slopes per cell to the right and down."""
     inverse = 1.0 / depth[row, col]
     gu = _slope(depth, row, col, 0, 1)
     gv = _slope(depth, row, col, 1, 0)
     tilt = 0.5 * (abs(gu) + abs(gv))
     if tilt > MAX_TILT * inverse:
         gu, gv = gu * MAX_TILT * inverse / tilt, gv * MAX_TILT * inverse / tilt
+    return inverse, gu, gv
+
+
+def token_of(view: View, latents: Array, depth: Array, row: int, col: int) -> Token:
+    """The token of one cell."""
+    inverse, gu, gv = plane_of(depth, row, col)
     pixel = np.array([col + 0.5, row + 0.5])
     position = geometry.transform(view.pose, geometry.unproject(pixel, depth[row, col], view.K))
     trimmed = set()
     for down, right in ((0, -1), (0, 1), (-1, 0), (1, 0)):
-        beyond = _inverse_at(depth, row + down, col + right)
+        beyond = inverse_at(depth, row + down, col + right)
         expected = min(inverse, inverse + right * gu + down * gv)
         if beyond is not None and beyond < (1 - EDGE) * expected:
             trimmed.add((down, right))
@@ -186,7 +217,8 @@ def _token(view: View, latents: Array, depth: Array, row: int, col: int) -> Toke
     return Token(view, row, col, inverse, gu, gv, trimmed, position.astype(np.float32).astype(np.float64), latents)
 
 
-def _inverse_at(depth: Array, row: int, col: int) -> float | None:
+def inverse_at(depth: Array, row: int, col: int) -> float | None:
+    """Inverse depth of a cell, None where nothing was measured or the grid ends."""
     inside = 0 <= row < depth.shape[0] and 0 <= col < depth.shape[1]
     return 1.0 / depth[row, col] if inside and depth[row, col] > 0 else None
 
@@ -194,8 +226,8 @@ def _inverse_at(depth: Array, row: int, col: int) -> float | None:
 def _slope(depth: Array, row: int, col: int, down: int, right: int) -> float:
     inverse, candidates = 1.0 / depth[row, col], []
     for sign in (-1, 1):
-        near = _inverse_at(depth, row + sign * down, col + sign * right)
-        far = _inverse_at(depth, row + 2 * sign * down, col + 2 * sign * right)
+        near = inverse_at(depth, row + sign * down, col + sign * right)
+        far = inverse_at(depth, row + 2 * sign * down, col + 2 * sign * right)
         if near is not None:
             step = sign * (near - inverse)
             bend = abs(step) if far is None else abs(step - sign * (far - near))

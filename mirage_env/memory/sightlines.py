@@ -18,13 +18,13 @@ def looked_through(parts: Iterable[Part], points: Tensor, margin: float) -> Tens
     """
     found = torch.zeros(points.shape[0], dtype=torch.bool, device=points.device)
     for part in parts:
-        tokens = part.columns
-        seen = tokens.imagined == 0
-        views = torch.unique(tokens.key[seen] >> KEY_VIEW_SHIFT)
-        lift = tokens.lift[views].view(-1, 3, 4)
-        # lift takes (u, v, 1, 1/z) to the world point divided by z, so its inverse gives z (u, v, 1) from the camera.
-        ahead = points.to(torch.float64)[None] - lift[:, None, :, 3]
-        x, y, z = (ahead @ torch.linalg.inv(lift[:, :, :3]).transpose(1, 2)).unbind(-1)
+        tokens, segment = part.columns, part.segment
+        views = segment.sees[: part.views].nonzero()[:, 0]
+        if not len(views):
+            continue
+        project = segment.project[views].view(-1, 3, 3)
+        ahead = points.to(torch.float64)[None] - tokens.lift[views].view(-1, 1, 3, 4)[..., 3]
+        x, y, z = (ahead @ project.transpose(1, 2)).unbind(-1)
         u, v = x / z, y / z
         inside = (z > 1e-6) & (u >= 0) & (v >= 0) & (u < MAX_GRID) & (v < MAX_GRID)
         col, row = u.where(inside, 0.0).floor().to(torch.int64), v.where(inside, 0.0).floor().to(torch.int64)
@@ -32,6 +32,7 @@ def looked_through(parts: Iterable[Part], points: Tensor, margin: float) -> Tens
         at = torch.searchsorted(tokens.key, key).clamp(max=part.tokens - 1)
         inverse, along_u, along_v = tokens.plane[:, at].to(torch.float64)
         surface = inverse + (u - col - 0.5) * along_u + (v - row - 0.5) * along_v
-        blocked = inside & (tokens.key[at] == key) & seen[at] & (1 / z > surface * (1 + margin))
-        found |= blocked.any(0)
+        seen = (tokens.key[at] == key) & (tokens.imagined[at] == 0)
+        # The planes of dead tokens are NaN: nothing lies in front of them.
+        found |= (inside & seen & (1 / z > surface * (1 + margin))).any(0)
     return found

@@ -1,14 +1,18 @@
 """Token storage that forks share: append-only segments, of which every memory sees only its own prefix.
 
-A memory is a tuple of parts ``(segment, tokens, views)``. Copying the tuple is a fork. A write appends in place when
-nobody has written behind the part that this memory sees; otherwise it opens a segment of its own, so that no memory
-ever sees another one's tokens. The order of tokens over all parts is the order in which they were written.
+A memory is a tuple of parts ``(segment, tokens, views, living)``. Copying the tuple is a fork. A write appends in place
+when nobody has written behind the part that this memory sees; otherwise it opens a segment of its own, so that no
+memory ever sees another one's tokens. The order of tokens over all parts is the order in which they were written.
+
+Segments are never changed but by appending. A removal gives the part a mask of the tokens that still live, which
+belongs to this memory and the forks made of it later; once a quarter of a part is dead, what lives of it is copied into
+a segment of its own. Parts without a mask cost what they cost before anything was ever removed.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -18,6 +22,8 @@ MAX_SEGMENTS = 8
 """Reads cost a little per segment; chains of forks are consolidated to at most this many."""
 COPY_LIMIT = 16384
 """A full segment of at most this many tokens doubles by copying; a larger one is left as it is and a new one opened."""
+MAX_DEAD = 0.25
+"""A part of which more than this share is dead is compacted."""
 KEY_VIEW_SHIFT, KEY_ROW_SHIFT, KEY_MASK = 20, 10, 1023
 MAX_GRID = 1023
 """Largest grid side. Row or column 1023 is never used, so stepping over a border of the grid gives a key nobody has."""
@@ -62,6 +68,10 @@ class Segment:
         self.latents = empty(like.latents, capacity, like.latents.shape[1])
         self.imagined = empty(like.imagined, capacity)
         self.lift = empty(like.lift, view_capacity, 12)
+        self.project = empty(like.lift, view_capacity, 9)
+        """Inverse of the left (3, 3) of each lift: from the view's camera centre to z (u, v, 1)."""
+        self.sees = torch.zeros(view_capacity, dtype=torch.bool, device=like.lift.device)
+        """Views with tokens that a camera saw."""
         self.used = 0
         self.used_views = 0
         self.reach = 0.0
@@ -84,25 +94,42 @@ class Segment:
         self.latents[lo:hi] = new.latents
         self.imagined[lo:hi] = new.imagined
         self.lift[first_view:last_view] = new.lift
+        self.project[first_view:last_view] = torch.linalg.inv_ex(new.lift.view(-1, 3, 4)[:, :, :3])[0].reshape(-1, 9)
+        self.sees[(new.key[new.imagined == 0] >> KEY_VIEW_SHIFT) + first_view] = True
         self.reach = max(self.reach, float(new.sphere[:3].abs().max()) if hi > lo else 0.0)
         self.used, self.used_views = hi, last_view
         return Part(self, hi, last_view)
 
 
+class Living(NamedTuple):
+    """Which of a part's n tokens live: ``mask`` (n,) bool, their ``count``, and the part's ``plane`` (3, n), NaN in the
+    columns of dead ones, so that they are on nobody's surface."""
+
+    mask: Tensor
+    count: int
+    plane: Tensor
+
+
 class Part(NamedTuple):
-    """The prefix of a segment that one memory sees."""
+    """The prefix of a segment that one memory sees; ``living`` is None as long as all of it lives."""
 
     segment: Segment
     tokens: int
     views: int
+    living: Living | None = None
+
+    @property
+    def count(self) -> int:
+        """Living tokens."""
+        return self.tokens if self.living is None else self.living.count
 
     @property
     def columns(self) -> Tokens:
-        """The part's tokens, without copying."""
+        """The part's tokens, dead ones too (their planes are NaN), without copying."""
         s, n = self.segment, self.tokens
         return Tokens(
             sphere=s.sphere[:, :n],
-            plane=s.plane[:, :n],
+            plane=s.plane[:, :n] if self.living is None else self.living.plane,
             trim=s.trim[:n],
             key=s.key[:n],
             latents=s.latents[:n],
@@ -110,8 +137,71 @@ class Part(NamedTuple):
             lift=s.lift[: self.views],
         )
 
+    @property
+    def kept(self) -> Tokens:
+        """The living tokens and the views that hold any; copies where there are dead ones."""
+        if self.living is None:
+            return self.columns
+        tokens, at = self.columns, self.living.mask.nonzero()[:, 0]
+        key = tokens.key[at]
+        views, view = torch.unique_consecutive(key >> KEY_VIEW_SHIFT, return_inverse=True)
+        return Tokens(
+            sphere=tokens.sphere.index_select(1, at),
+            plane=tokens.plane.index_select(1, at),
+            trim=tokens.trim[at],
+            key=view << KEY_VIEW_SHIFT | key & ((1 << KEY_VIEW_SHIFT) - 1),
+            latents=tokens.latents.index_select(0, at),
+            imagined=tokens.imagined[at],
+            lift=tokens.lift[views],
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what ``kept`` gives, without copying."""
+        total = sum(column.nbytes for column in self.columns)
+        if self.living is None:
+            return total
+        views = int(
+            torch.unique_consecutive(self.segment.key[: self.tokens][self.living.mask] >> KEY_VIEW_SHIFT).numel()
+        )
+        lifts = self.columns.lift.nbytes
+        return (total - lifts) // self.tokens * self.living.count + lifts // self.views * views
+
 
 Parts = tuple[Part, ...]
+
+
+def numbers(parts: Parts) -> Tensor:
+    """The number (n,) of each token of all parts when only living ones are counted."""
+    masks = [
+        torch.ones(part.tokens, dtype=torch.bool, device=part.segment.key.device)
+        if part.living is None
+        else part.living.mask
+        for part in parts
+    ]
+    return torch.cat(masks).cumsum(0) - 1
+
+
+def only(part: Part, mask: Tensor) -> Part:
+    """The part with just those of its tokens alive that ``mask`` (n,) names; they live already."""
+    plane = part.segment.plane[:, : part.tokens].where(mask, torch.nan)
+    return part._replace(living=Living(mask, int(mask.sum()), plane))
+
+
+def without(parts: Parts, dead: Sequence[Tensor | None]) -> Parts:
+    """``parts`` without the tokens that each part's mask (n,) names (None: none); what forks see does not change."""
+    left: list[Part] = []
+    for part, mask in zip(parts, dead, strict=True):
+        gone = mask if mask is None or part.living is None else mask & part.living.mask
+        if gone is None or not bool(gone.any()):
+            left.append(part)
+            continue
+        part = only(part, ~gone if part.living is None else part.living.mask & ~gone)
+        if part.count and part.tokens - part.count > MAX_DEAD * part.tokens:
+            part = gathered([part.kept])
+        if part.count:
+            left.append(part)
+    return tuple(left)
 
 
 def append(parts: Parts, new: Tokens) -> Parts:
@@ -121,17 +211,27 @@ def append(parts: Parts, new: Tokens) -> Parts:
             last = parts[-1]
             if last.segment.used == last.tokens:
                 if last.segment.has_room(new):
-                    return (*parts[:-1], last.segment.put(new))
-                if last.tokens <= COPY_LIMIT:
-                    return (*parts[:-1], gathered([last.columns, new]))
-    total = sum(part.tokens for part in parts)
+                    return (*parts[:-1], _grown(last, last.segment.put(new)))
+                if last.count <= COPY_LIMIT:
+                    return (*parts[:-1], gathered([last.kept, new]))
+    total = sum(part.count for part in parts)
     size, kept = new.key.shape[0], len(parts)
     # Sizes fall by half from segment to segment, so each token is copied a logarithmic number of times.
-    while kept and (parts[kept - 1].tokens <= 2 * size or kept + 1 > MAX_SEGMENTS):
+    while kept and (parts[kept - 1].count <= 2 * size or kept + 1 > MAX_SEGMENTS):
         kept -= 1
-        size += parts[kept].tokens
-    capacity = total if not parts or parts[-1].tokens > COPY_LIMIT else 0
-    return (*parts[:kept], gathered([*(part.columns for part in parts[kept:]), new], capacity))
+        size += parts[kept].count
+    capacity = total if not parts or parts[-1].count > COPY_LIMIT else 0
+    return (*parts[:kept], gathered([*(part.kept for part in parts[kept:]), new], capacity))
+
+
+def _grown(before: Part, after: Part) -> Part:
+    """``after`` with the dead of ``before``, its first tokens."""
+    if before.living is None:
+        return after
+    fresh = after.tokens - before.tokens
+    mask = torch.cat([before.living.mask, before.living.mask.new_ones(fresh)])
+    plane = torch.cat([before.living.plane, after.segment.plane[:, before.tokens : after.tokens]], dim=1)
+    return after._replace(living=Living(mask, before.living.count + fresh, plane))
 
 
 def gathered(pieces: Iterable[Tokens], capacity: int = 0) -> Part:

@@ -24,6 +24,9 @@ class MemoryView:
         visible: (T, h, w) bool.
         imagined: (T, h, w) float32, from 0 (a camera saw what is shown) to 1 (it was imagined); 0 where nothing is.
         token: (T, h, w) int64, index of the token that each cell shows (in order of writing), -1 where none.
+        nearest: (T, C, h, w) float32, that token's own latents, not interpolated; None from memories that have none.
+        offset: (T, 2, h, w) float32, where the cell's centre lies in the token's own cell: cells to the right of and
+            below its centre; None as above.
     """
 
     latents: Tensor
@@ -31,6 +34,8 @@ class MemoryView:
     visible: Tensor
     imagined: Tensor
     token: Tensor
+    nearest: Tensor | None = None
+    offset: Tensor | None = None
 
 
 class Job(NamedTuple):
@@ -53,23 +58,33 @@ class Canvas:
         cells = count * height * width
         self.latents = torch.zeros(cells, channels, dtype=torch.float32, device=device)
         self.depth = torch.zeros(cells, dtype=torch.float32, device=device)
+        self.nearest = torch.zeros_like(self.latents)
+        self.offset = torch.zeros(2, cells, dtype=torch.float32, device=device)
         self.imagined = torch.zeros_like(self.depth)
         self.token = torch.full((cells,), -1, dtype=torch.int64, device=device)
 
-    def show(self, cell: Tensor, part: Part, token: Tensor, latents: Tensor | None = None) -> None:
-        """Put tokens of a part into cells, with interpolated latents or, without, their own."""
-        self.latents[cell] = part.segment.latents[token].to(torch.float32) if latents is None else latents
+    def show(
+        self, cell: Tensor, part: Part, token: Tensor, latents: Tensor | None = None, offset: Tensor | None = None
+    ) -> None:
+        """Put tokens of a part into cells, with latents interpolated at ``offset`` (2, n) or, without, their own."""
+        own = part.segment.latents[token].to(torch.float32)
+        self.latents[cell] = own if latents is None else latents
+        self.nearest[cell] = own
+        if offset is not None:
+            self.offset[:, cell] = offset
         self.imagined[cell] = part.segment.imagined[token]
 
     def view(self) -> MemoryView:
         count, height, width = self.shape
-        token = self.token.view(self.shape)
+        token, channels = self.token.view(self.shape), self.latents.shape[1]
         return MemoryView(
-            latents=self.latents.view(count, height, width, self.latents.shape[1]).permute(0, 3, 1, 2).contiguous(),
+            latents=self.latents.view(count, height, width, channels).permute(0, 3, 1, 2).contiguous(),
             depth=self.depth.view(self.shape),
             visible=token >= 0,
             imagined=self.imagined.view(self.shape),
             token=token,
+            nearest=self.nearest.view(count, height, width, channels).permute(0, 3, 1, 2).contiguous(),
+            offset=self.offset.view(2, count, height, width).transpose(0, 1).contiguous(),
         )
 
 

@@ -12,6 +12,19 @@ from typing import NamedTuple, Protocol
 from torch import Tensor
 
 
+class Sampling(NamedTuple):
+    """Where in stored latents the cells of a read view lie: what interpolation blurs, a decoder can resolve.
+
+    Attributes:
+        nearest: latents (B, C, h, w) of the stored cell that contains the centre of each cell of the view.
+        offset: (B, 2, h, w) where that centre lies in it: cells to the right of and below its own centre, about
+            -0.5 to 0.5. Both are 0 where latents were not interpolated (then ``nearest`` is what is decoded).
+    """
+
+    nearest: Tensor
+    offset: Tensor
+
+
 class Codec(Protocol):
     """Image to latents and back. Stateless: one latent grid per frame."""
 
@@ -23,7 +36,9 @@ class Codec(Protocol):
 
     def encode(self, images: Tensor) -> Tensor: ...
 
-    def decode(self, latents: Tensor) -> Tensor: ...
+    def decode(self, latents: Tensor, sampling: Sampling | None = None) -> Tensor:
+        """Images of latents; ``sampling`` says how they were read from a memory, None that they were not."""
+        ...
 
 
 class DepthEstimate(NamedTuple):
@@ -41,18 +56,36 @@ class DepthModel(Protocol):
         ...
 
 
+class Denoised(NamedTuple):
+    """A completed view: latents (B, C, h, w), and the expected squared error per cell (B, h, w).
+
+    The error is a share of the variance of latents: 0 is certain, 1 no better than the mean of all views.
+    """
+
+    latents: Tensor
+    error: Tensor
+
+
 class Denoiser(Protocol):
     """Completes what the memory shows of a view to a whole view."""
 
     def denoise(
-        self, readout: Tensor, depth: Tensor, visible: Tensor, intrinsics: Tensor, noise: Tensor, steps: int
-    ) -> Tensor:
-        """Latents of the whole view.
+        self,
+        readout: Tensor,
+        depth: Tensor,
+        visible: Tensor,
+        imagined: Tensor,
+        intrinsics: Tensor,
+        noise: Tensor,
+        steps: int,
+    ) -> Denoised:
+        """Latents of the whole view, and how far they may be trusted.
 
         Args:
             readout: warped memory latents (B, C, h, w), 0 where nothing is visible.
             depth: depth of the readout (B, h, w), 0 where nothing is visible.
             visible: bool (B, h, w).
+            imagined: (B, h, w) how uncertain what is visible is: 0 seen by a camera, up to 1 imagined earlier.
             intrinsics: of the latent grids (B, 3, 3).
             noise: standard normal (B, C, h, w), drawn by the caller so that a seed decides the result.
             steps: network passes.

@@ -14,7 +14,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from mirage_env.models.layers import ResidualBlock, UNet, inverse_depth, ray_channels, time_embedding
-from mirage_env.models.protocols import DepthEstimate
+from mirage_env.models.protocols import Denoised, DepthEstimate, Sampling
 
 
 class TinyCodec(ModelMixin, ConfigMixin):
@@ -49,7 +49,7 @@ class TinyCodec(ModelMixin, ConfigMixin):
         self.encoder = nn.Sequential(*down)
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("deviation", torch.ones(channels))
-        up: list[nn.Module] = [nn.Conv2d(channels, widths[-1], 3, padding=1)]
+        up: list[nn.Module] = [nn.Conv2d(4 * channels + 2, widths[-1], 3, padding=1)]
         for level in reversed(range(len(widths))):
             up.extend(ResidualBlock(widths[level]) for _ in range(blocks[level]))
             width_out = widths[level - 1] if level else 3
@@ -62,9 +62,19 @@ class TinyCodec(ModelMixin, ConfigMixin):
             raise ValueError(f"height and width must be multiples of {self.stride}, got {tuple(images.shape[-2:])}")
         return (self.encoder(images).float() - self.mean[:, None, None]) / self.deviation[:, None, None]
 
-    def decode(self, latents: Tensor) -> Tensor:
-        """Latents (B, C, h, w) to images (B, 3, h·stride, w·stride), about in [-1, 1], not clamped."""
-        return self.decoder(latents * self.deviation[:, None, None] + self.mean[:, None, None]).float()
+    def decode(self, latents: Tensor, sampling: Sampling | None = None) -> Tensor:
+        """Latents (B, C, h, w) to images (B, 3, h·stride, w·stride), about in [-1, 1], not clamped.
+
+        Beside the latents the network sees the stored ones nearest by, and their products with the offset, the first
+        terms of a shift by it: a continuous picture from local codes (in the way of LIIF, Chen et al. 2021).
+        """
+        z = latents * self.deviation[:, None, None] + self.mean[:, None, None]
+        if sampling is None:
+            zero = torch.zeros_like(z)
+            return self.decoder(torch.cat([z, z, zero, zero, zero[:, :2]], dim=1)).float()
+        nearest = sampling.nearest * self.deviation[:, None, None] + self.mean[:, None, None]
+        right, down = sampling.offset[:, :1], sampling.offset[:, 1:]
+        return self.decoder(torch.cat([z, nearest, nearest * right, nearest * down, right, down], dim=1)).float()
 
     @torch.no_grad()
     def fit_statistics(self, images: Tensor) -> None:
@@ -108,7 +118,7 @@ class TinyDepth(ModelMixin, ConfigMixin):
 class TinyDenoiser(ModelMixin, ConfigMixin):
     """Rectified-flow denoiser (Liu et al. 2022) of latents, conditioned on what the memory shows of the view.
 
-    It predicts the clean latents from ``x_t = (1 - t) x_0 + t noise``.
+    It predicts the clean latents from ``x_t = (1 - t) x_0 + t noise``, and how wrong they will be.
     """
 
     @register_to_config
@@ -116,27 +126,47 @@ class TinyDenoiser(ModelMixin, ConfigMixin):
         super().__init__()
         self.embedding_size = condition
         self.time = nn.Sequential(nn.Linear(condition, condition), nn.SiLU(), nn.Linear(condition, condition))
-        self.unet = UNet(2 * channels + 4, channels, widths, condition=condition)
+        self.unet = UNet(2 * channels + 5, channels + 1, widths, condition=condition)
 
     def forward(
-        self, noisy: Tensor, t: Tensor, readout: Tensor, depth: Tensor, visible: Tensor, intrinsics: Tensor
-    ) -> Tensor:
-        """Clean latents (B, C, h, w) predicted from ``noisy`` at noise levels t (B,)."""
+        self,
+        noisy: Tensor,
+        t: Tensor,
+        readout: Tensor,
+        depth: Tensor,
+        visible: Tensor,
+        imagined: Tensor,
+        intrinsics: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Clean latents (B, C, h, w) predicted from ``noisy`` at noise levels t (B,), log of their squared error."""
         memory = torch.stack([inverse_depth(depth), visible.float()], dim=1)
         rays = ray_channels(intrinsics, *noisy.shape[-2:])
         condition = self.time(time_embedding(t, self.embedding_size))
-        return readout + self.unet(torch.cat([noisy, readout, memory, rays], dim=1), condition).float()
+        x = torch.cat([noisy, readout, memory, rays, imagined[:, None]], dim=1)
+        out = self.unet(x, condition).float()
+        return readout + out[:, :-1], out[:, -1].clamp(-7.0, 2.0)
 
     def denoise(
-        self, readout: Tensor, depth: Tensor, visible: Tensor, intrinsics: Tensor, noise: Tensor, steps: int = 1
-    ) -> Tensor:
-        """See ``protocols.Denoiser``: Euler steps over evenly spaced noise levels 1, …, 1/steps."""
+        self,
+        readout: Tensor,
+        depth: Tensor,
+        visible: Tensor,
+        imagined: Tensor,
+        intrinsics: Tensor,
+        noise: Tensor,
+        steps: int = 1,
+    ) -> Denoised:
+        """See ``protocols.Denoiser``: Euler steps over evenly spaced noise levels 1, …, 1/steps.
+
+        The error is that of the first pass: what the readout leaves open, not how noisy the last passes are.
+        """
         if steps < 1:
             raise ValueError(f"a denoiser needs at least 1 step, got {steps}")
         levels = torch.linspace(1.0, 0.0, steps + 1, device=readout.device)
-        x = noise
-        clean = noise
-        for t, t_next in itertools.pairwise(levels):
-            clean = self(x, t.expand(len(x)), readout, depth, visible, intrinsics)
+        x = clean = noise
+        error = torch.zeros_like(depth)
+        for i, (t, t_next) in enumerate(itertools.pairwise(levels)):
+            clean, log_error = self(x, t.expand(len(x)), readout, depth, visible, imagined, intrinsics)
+            error = error if i else log_error.exp().clamp_max(1.0)
             x = clean + (t_next / t) * (x - clean)
-        return clean
+        return Denoised(clean, error)

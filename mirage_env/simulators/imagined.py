@@ -162,7 +162,7 @@ class ImaginedSimulator:
             view.depth,
             view.pose,
             self.seed,
-            camera_height=height if view.depth is None else None,
+            camera_height=height,
             frame_hfov=self.camera.hfov,
             resolution=self.camera.resolution,
         )

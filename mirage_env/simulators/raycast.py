@@ -6,9 +6,10 @@ needs of the visible faces stands in one table, and all textures lie in one arra
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from embreex.mesh_construction import TriangleMesh
@@ -52,13 +53,21 @@ class TexturedMesh:
 
 
 @dataclass(frozen=True)
-class _Samples:
-    """What N rays see: depth (N,), colour (3, N) plus 0.5, material (N,), -1 for none, and light (C, N)."""
+class Samples:
+    """What N rays see: depth (N,), 0 for nothing, colour (3, N) plus 0.5, material (N,), -1 for none, light (C, N)."""
 
     depth: Array
     colour: Array
     material: Array
     light: Array | None
+
+
+class Overlay(Protocol):
+    """Things that a ray caster shows besides its own mesh."""
+
+    def cover(self, seen: Samples, pose: Array, camera_rays: Array, K: Array, rgb: bool) -> None:
+        """Change in place what camera rays (N, 3) from T_world_camera (4, 4) see; without ``rgb`` only the depth."""
+        ...
 
 
 class Raycaster:
@@ -68,15 +77,20 @@ class Raycaster:
         mesh: what to render. ValueError says what is wrong with it.
         cull_backfaces: faces are transparent from behind; by default they look the same from both sides.
         background: colour (red, green, blue) of rays that hit nothing, 0..255.
+        atlas: the mesh's textures, if they were made ready before.
     """
 
     def __init__(
-        self, mesh: TexturedMesh, cull_backfaces: bool = False, background: tuple[int, int, int] = (0, 0, 0)
+        self,
+        mesh: TexturedMesh,
+        cull_backfaces: bool = False,
+        background: tuple[int, int, int] = (0, 0, 0),
+        atlas: TextureAtlas | None = None,
     ) -> None:
         check_mesh(mesh)
         self.cull_backfaces = cull_backfaces
         self._background = np.asarray(background, dtype=np.float32)
-        self._atlas = TextureAtlas(mesh.textures)
+        self._atlas = TextureAtlas(mesh.textures) if atlas is None else atlas
         self._scene = EmbreeScene(robust=True)
         vertices = np.ascontiguousarray(mesh.vertices, dtype=np.float32)
         faces = np.ascontiguousarray(mesh.faces, dtype=np.int32)
@@ -84,7 +98,14 @@ class Raycaster:
         self._surface = FaceTable(mesh, self._atlas.sizes)
 
     def render(
-        self, poses: Any, K: Any, height: int, width: int, rgb: bool = True, samples: int = 1
+        self,
+        poses: Any,
+        K: Any,
+        height: int,
+        width: int,
+        rgb: bool = True,
+        samples: int = 1,
+        overlay: Overlay | None = None,
     ) -> tuple[Array | None, Array]:
         """Views from each pose.
 
@@ -94,6 +115,7 @@ class Raycaster:
             rgb: False skips shading and returns None for the images.
             samples: 4 smooths edges: pixels on silhouettes, creases and changes of material or light show the mean of
                 their four quarters. All others keep their one sample, which texture filtering already averages.
+            overlay: what to show besides the mesh.
 
         Returns:
             Images (B, H, W, 3) uint8 or None, and z-depth (B, H, W) float32 in metres, 0 where nothing is hit. Depth is
@@ -112,7 +134,7 @@ class Raycaster:
         image = np.empty((len(T), height, width, 3), dtype=np.uint8) if rgb else None
         rays = _pixel_rays(height, width, *K[[0, 1, 0, 1], [0, 1, 2, 2]])
         for i, pose in enumerate(T):
-            view = self._sample(pose, rays, K, rgb)
+            view = self.sample(pose, rays, K, rgb, overlay)
             depth[i] = view.depth.reshape(height, width)
             if image is None:
                 continue
@@ -121,8 +143,14 @@ class Raycaster:
             if samples == 4:
                 light = None if view.light is None else view.light.reshape(-1, height, width)
                 edges = edge_pixels(depth[i], view.material.reshape(height, width), light)
-                image[i, edges] = self._quarters(pose, edges, K)
+                image[i, edges] = self._quarters(pose, edges, K, overlay)
         return image, depth
+
+    def relit(self, light: Array) -> Raycaster:
+        """The same mesh under another light, (F, 3) or (F, 3, 3) as in ``TexturedMesh``; shares all but the light."""
+        other = copy.copy(self)
+        other._surface = self._surface.relit(light)
+        return other
 
     def occluded(self, origins: Any, directions: Any, max_distance: Any = np.inf) -> Array:
         """Whether anything lies within ``max_distance`` metres (a number, or (N,)) of each origin along its direction.
@@ -146,11 +174,25 @@ class Raycaster:
             raise ValueError("max_distance must be metres, 0 or more, got a negative number or NaN")
         return self._scene.run(o, np.ascontiguousarray(d / length), dists=reach.copy(), query="OCCLUDED") != -1
 
-    def _quarters(self, pose: Array, pixels: Array, K: Array) -> Array:
+    def first_hits(self, origins: Any, directions: Any) -> tuple[Array, Array]:
+        """The face (N,) that each ray meets first, -1 for none, and how far that is (N,) in lengths of its direction.
+
+        Args:
+            origins: (N, 3) world points.
+            directions: (N, 3).
+        """
+        o, d = (np.ascontiguousarray(a, dtype=np.float32) for a in (origins, directions))
+        if o.ndim != 2 or o.shape[1] != 3 or d.shape != o.shape:
+            raise ValueError(f"origins and directions must both be (N, 3), got {o.shape} and {d.shape}")
+        hits = self._scene.run(o, d, output=True)
+        return hits["primID"], hits["tfar"]
+
+    def _quarters(self, pose: Array, pixels: Array, K: Array, overlay: Overlay | None) -> Array:
         """Colours (P, 3) plus 0.5 of the P ``pixels`` (H, W) bool, each the mean of its four quarters."""
         rows, columns = np.nonzero(pixels)
         quarters = np.stack([columns, rows], axis=-1)[:, None] + _QUARTERS
-        colour = self._sample(pose, _camera_rays(quarters, K), geometry.scale_intrinsics(K, 2), True).colour
+        rays = _camera_rays(quarters, K)
+        colour = self.sample(pose, rays, geometry.scale_intrinsics(K, 2), True, overlay).colour
         return colour.reshape(3, -1, 4).mean(axis=2).T
 
     def _trace(self, pose: Array, camera_rays: Array) -> dict[str, Array]:
@@ -182,8 +224,18 @@ class Raycaster:
             for name, values in behind.items():
                 hits[name][rows] = values
 
-    def _sample(self, pose: Array, camera_rays: Array, K: Array, rgb: bool) -> _Samples:
-        """What camera rays (N, 3) see; the focal lengths of ``K`` give their pixels' size."""
+    def sample(
+        self, pose: Array, camera_rays: Array, K: Array, rgb: bool = True, overlay: Overlay | None = None
+    ) -> Samples:
+        """What single rays see.
+
+        Args:
+            pose: T_world_camera (4, 4) float64.
+            camera_rays: (N, 3) float32 in its frame, with z = 1.
+            K: (3, 3) whose focal lengths give the size of the rays' pixels.
+            rgb: False leaves all but the depth undefined.
+            overlay: what to show besides the mesh.
+        """
         n = len(camera_rays)
         depth, material = np.empty(n, dtype=np.float32), np.empty(n, dtype=np.int64)
         colour = np.empty((3, n), dtype=np.float32)
@@ -196,7 +248,10 @@ class Raycaster:
             if rgb:
                 lit = None if light is None else light[:, some]
                 self._shade(hits, pose, camera_rays[some], K, colour[:, some], material[some], lit)
-        return _Samples(depth, colour, material, light)
+        seen = Samples(depth, colour, material, light)
+        if overlay is not None:
+            overlay.cover(seen, pose, camera_rays, K, rgb)
+        return seen
 
     def _shade(
         self,

@@ -161,7 +161,7 @@ class RememberingSimulator:
                 camera.hfov,
                 view.depth if self.depth == "true" else None,
                 view.pose,
-                camera_height=camera.height if self.depth == "estimated" else None,
+                camera_height=camera.height,
                 resolution=camera.resolution,
             )
             frame = self.world.frame(state)

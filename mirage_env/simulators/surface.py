@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,9 +46,13 @@ class FaceTable:
         self.material = np.asarray(mesh.material, dtype=np.int64)
         self.light: Array | None = None  # (F, 3 * channels): at corner 0, its change to corner 1 and to corner 2
         if mesh.light is not None:
-            light = np.asarray(mesh.light, dtype=np.float32).reshape(len(uv), 3, -1)
-            light = np.stack([light[:, 0], light[:, 1] - light[:, 0], light[:, 2] - light[:, 0]], axis=1)
-            self.light = np.ascontiguousarray(light.reshape(len(uv), -1))
+            self.light = _light_columns(mesh.light)
+
+    def relit(self, light: Array) -> FaceTable:
+        """The same faces under another light, (F, 3) or (F, 3, 3) factors at their corners."""
+        other = copy.copy(self)
+        other.light = _light_columns(light)
+        return other
 
     def in_view(self, faces: Array, pose: Array) -> Array:
         """Coefficients (10, V) float32 of faces (V,) in a camera: u0 ux uy uz, v0 vx vy vz (all in texels), wx wy."""
@@ -62,6 +67,12 @@ class FaceTable:
         plane = vectors[:, 2, :2] / distance[:, None]
         columns = (origin[:, :1], vectors[:, 0], origin[:, 1:], vectors[:, 1], plane)
         return np.concatenate(columns, axis=1).T.astype(np.float32, order="C")
+
+
+def _light_columns(light: Array) -> Array:
+    light = np.asarray(light, dtype=np.float32).reshape(len(light), 3, -1)
+    columns = np.stack([light[:, 0], light[:, 1] - light[:, 0], light[:, 2] - light[:, 0]], axis=1)
+    return np.ascontiguousarray(columns.reshape(len(light), -1))
 
 
 def visible_faces(face: Array, n_faces: int) -> tuple[Array, Array]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mirage_env.models.protocols import Sampling
 from mirage_env.models.tiny import TinyCodec
 from mirage_env.training.frames import Trajectories, View
 from mirage_env.training.loop import Losses
@@ -48,11 +49,15 @@ def codec_losses(
         a, b = frames.pairs(batch, max_gap, generator, device)
         latents = model.encode(torch.cat([a.rgb, b.rgb]))
         za, zb = latents.chunk(2)
-        warped, covered = warp_latents(za, a, b, model.stride)
+        warped, sampling, covered = warp_latents(za, a, b, model.stride)
         filled = torch.rand(batch, 1, 1, 1, generator=generator).to(zb.device) < 0.5
-        readout = torch.where(covered[:, None], warped, torch.where(filled, zb, torch.zeros_like(zb)))
-        jitter = torch.randn(readout.shape, generator=generator).to(zb.device) * noise
-        images = model.decode(torch.cat([latents, readout + jitter]))
+        around = torch.where(filled, zb, torch.zeros_like(zb))
+        jitter = torch.randn(zb.shape, generator=generator).to(zb.device) * noise
+        readout = torch.where(covered[:, None], warped, around) + jitter
+        nearest = torch.where(covered[:, None], sampling.nearest, around) + jitter
+        still = torch.zeros_like(latents[:, :2])
+        both = Sampling(torch.cat([latents, nearest]), torch.cat([still, sampling.offset]))
+        images = model.decode(torch.cat([latents, readout]), both)
         plain, moved = images[: 2 * batch], images[2 * batch :]
         pixels = functional.interpolate(covered[:, None].float(), scale_factor=float(model.stride), mode="nearest")
         square, absolute = reconstruction_error(plain, torch.cat([a.rgb, b.rgb]))
@@ -76,13 +81,13 @@ def validate_codec(model: nn.Module, frames: Trajectories, gap: int = 8, views: 
     episode = torch.randint(frames.episodes, (views,), generator=generator)
     first = torch.randint(frames.length - gap, (views,), generator=generator)
     a, b = frames.view(episode, first, device), frames.view(episode, first + gap, device)
-    warped, covered = warp_latents(model.encode(a.rgb), a, b, model.stride)
+    warped, sampling, covered = warp_latents(model.encode(a.rgb), a, b, model.stride)
     rebuilt = model.decode(model.encode(b.rgb))
     pixels = functional.interpolate(covered[:, None].float(), scale_factor=float(model.stride), mode="nearest")
     return {
         "psnr": _image_psnr(rebuilt, b),
         "psnr_covered": _image_psnr(rebuilt, b, pixels),
-        "psnr_readout": _image_psnr(model.decode(warped * covered[:, None]), b, pixels),
+        "psnr_readout": _image_psnr(model.decode(warped * covered[:, None], sampling), b, pixels),
         "covered": float(covered.float().mean()),
     }
 

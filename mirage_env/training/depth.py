@@ -34,8 +34,8 @@ def depth_losses(
         own = torch.randn(sample.depth.shape, generator=generator).to(device) * depth_noise / 2
         known = torch.where(alone, 0.0, sample.readout_depth * (common + own).exp())
         amount = torch.rand(b, generator=generator).to(device)[:, None] * latent_noise
-        noise = torch.randn(sample.latents.shape, generator=generator).to(device) * amount
-        log_depth, log_error = model(sample.latents + noise, sample.intrinsics, known)
+        noise = torch.randn(sample.shown.shape, generator=generator).to(device) * amount
+        log_depth, log_error = model(sample.shown + noise, sample.intrinsics, known)
         valid = (sample.depth > 0.1).float()
         error = (log_depth - sample.depth.clamp_min(0.1).log()).abs()
         nll = error * (-log_error).exp() + log_error
@@ -60,6 +60,6 @@ def validate_depth(model: nn.Module, data: Readouts) -> dict[str, float]:
     valid = sample.depth > 0.1
     out = {}
     for name, known in (("alone", torch.zeros_like(sample.depth)), ("completed", sample.readout_depth)):
-        depth = model.estimate(sample.latents, sample.intrinsics, known).depth
+        depth = model.estimate(sample.shown, sample.intrinsics, known).depth
         out[f"abs_rel_{name}"] = float(((depth / sample.depth.clamp_min(0.1)) - 1).abs()[valid].mean())
     return out

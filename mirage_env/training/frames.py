@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -38,16 +39,24 @@ class Trajectories:
     """
 
     def __init__(self, folder: Path, canonical_height: float, limit: int | None = None) -> None:
-        parts = [read_shard(path) for path in list_shards(folder)[:limit]]
-        shapes = {p.rgb.shape for p in parts}
-        if len(shapes) != 1:
-            raise ValueError(f"trajectories of {folder} must have one length and image size, got {sorted(shapes)}")
-        self.rgb = torch.stack([torch.as_tensor(p.rgb) for p in parts])
-        scale = torch.tensor([canonical_height / p.meta["camera_height"] for p in parts], dtype=torch.float32)
-        self.depth = torch.stack([torch.as_tensor(p.depth) for p in parts]).mul_(scale[:, None, None, None]).half()
-        self.poses = torch.stack([torch.as_tensor(p.poses) for p in parts])
-        self.poses[..., :3, 3] *= scale[:, None, None]
-        self.intrinsics = torch.stack([torch.as_tensor(p.intrinsics) for p in parts])
+        paths = list_shards(folder)[:limit]
+        for i, path in enumerate(paths):  # one at a time: the whole is large
+            part = read_shard(path)
+            scale = canonical_height / part.meta["camera_height"]
+            if i == 0:
+                frames, height, width = part.depth.shape
+                self.rgb = torch.empty(len(paths), frames, height, width, 3, dtype=torch.uint8)
+                self.depth = torch.empty(len(paths), frames, height, width, dtype=torch.float16)
+                self.poses = torch.empty(len(paths), frames, 4, 4)
+                self.intrinsics = torch.empty(len(paths), 3, 3)
+            if part.rgb.shape != self.rgb.shape[1:]:
+                raise ValueError(
+                    f"trajectories of {folder} must have one length and image size, got {tuple(self.rgb.shape[1:])} "
+                    f"and {part.rgb.shape} in {path.name}"
+                )
+            self.rgb[i], self.depth[i] = torch.as_tensor(part.rgb), torch.as_tensor(part.depth * np.float32(scale))
+            self.poses[i], self.intrinsics[i] = torch.as_tensor(part.poses), torch.as_tensor(part.intrinsics)
+            self.poses[i, :, :3, 3] *= scale
 
     @property
     def episodes(self) -> int:
@@ -57,11 +66,25 @@ class Trajectories:
     def length(self) -> int:
         return self.rgb.shape[1]
 
-    def view(self, episode: Tensor, frame: Tensor, device: torch.device | str = "cpu") -> View:
-        """The views at (episode, frame) index pairs, each (B,)."""
+    def view(
+        self, episode: Tensor, frame: Tensor, device: torch.device | str = "cpu", mirror: Tensor | None = None
+    ) -> View:
+        """The views at (episode, frame) index pairs, each (B,); where ``mirror`` (B,) bool, those of the mirrored world.
+
+        A mirrored world is another room with right and left exchanged, its camera poses with it.
+        """
         rgb = self.rgb[episode, frame].to(device).permute(0, 3, 1, 2).float() / 127.5 - 1.0
         depth = self.depth[episode, frame].to(device).float()
         pose, K = self.poses[episode, frame].to(device), self.intrinsics[episode].to(device)
+        if mirror is not None:
+            flip = mirror.to(device)
+            rgb = torch.where(flip[:, None, None, None], rgb.flip(-1), rgb)
+            depth = torch.where(flip[:, None, None], depth.flip(-1), depth)
+            sign = torch.where(flip, -1.0, 1.0)
+            axes = torch.stack([sign, *[torch.ones_like(sign)] * 3], dim=1)
+            pose = axes[:, :, None] * pose * axes[:, None, :]
+            K = K.clone()
+            K[:, 0, 2] = torch.where(flip, rgb.shape[-1] - K[:, 0, 2], K[:, 0, 2])
         return View(rgb.contiguous(memory_format=torch.channels_last), depth, pose, K)
 
     def sample(self, count: int, generator: torch.Generator, device: torch.device | str = "cpu") -> View:
@@ -72,7 +95,7 @@ class Trajectories:
     def pairs(
         self, batch: int, max_gap: int, generator: torch.Generator, device: torch.device | str = "cpu"
     ) -> tuple[View, View]:
-        """Two views of one episode at most ``max_gap`` frames apart, in either order; ``batch`` times."""
+        """``batch`` times two views of one episode at most ``max_gap`` frames apart, in either order, half mirrored."""
         if self.length < 2:
             raise ValueError("pairs of views need trajectories of at least 2 frames")
         episode = torch.randint(self.episodes, (batch,), generator=generator)
@@ -80,4 +103,5 @@ class Trajectories:
         first = (torch.rand(batch, generator=generator) * (self.length - gap)).long()
         swap = torch.rand(batch, generator=generator) < 0.5
         a, b = torch.where(swap, first + gap, first), torch.where(swap, first, first + gap)
-        return self.view(episode, a, device), self.view(episode, b, device)
+        mirror = torch.rand(batch, generator=generator) < 0.5
+        return self.view(episode, a, device, mirror), self.view(episode, b, device, mirror)

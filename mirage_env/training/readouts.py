@@ -6,6 +6,7 @@ of the same trajectory are read from it. The result is small and is kept on disk
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.nn import functional
 from tqdm import tqdm
 
 from mirage_env import depth as depths
@@ -20,12 +22,14 @@ from mirage_env.files import atomic_write
 from mirage_env.memory import LatentMemory
 from mirage_env.memory.io import read_tensors
 from mirage_env.models.protocols import Codec
-from mirage_env.training.frames import Trajectories
+from mirage_env.training.frames import Trajectories, View
 from mirage_env.training.warp import grid_intrinsics
 
-FORMAT, VERSION = "mirage_env.Readouts", 1
+FORMAT, VERSION = "mirage_env.Readouts", 2
 MAX_VIEWS, MAX_AHEAD = 8, 16
 """A memory holds at most so many consecutive views, and is read at most so many frames after the last of them."""
+DEPTH_NOISE, POSE_NOISE = 0.04, (0.004, 0.01)
+"""Relative depth error, and (radians, metres) per axis of pose error, with which half of the memories are written."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class Readouts:
     Attributes:
         latents: of the true view (N, C, h, w); depth: true, at cell centres (N, h, w), 0 unknown.
         readout, readout_depth, visible: what the memory shows (N, C, h, w), (N, h, w), (N, h, w) bool.
+        imagined: how uncertain that is (N, h, w), 0 where a camera saw it.
+        shown: latents that depth is estimated from (N, C, h, w): the true view's, or what was imagined of it.
         intrinsics: of the latent grids (N, 3, 3) float32.
     """
 
@@ -43,6 +49,8 @@ class Readouts:
     readout: Tensor
     readout_depth: Tensor
     visible: Tensor
+    imagined: Tensor
+    shown: Tensor
     intrinsics: Tensor
 
     def __len__(self) -> int:
@@ -57,6 +65,13 @@ class Readouts:
         """At most ``count`` samples, evenly spread over all, as ``at`` gives them."""
         return self.at(torch.linspace(0, len(self) - 1, min(count, len(self))).long(), device)
 
+    def half(self) -> Readouts:
+        """The same, as it is kept: grids in float16, intrinsics in float32."""
+        small = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Readouts(
+            **{k: v if k == "intrinsics" or v.dtype == torch.bool else v.half() for k, v in small.items()}
+        )
+
     def save(self, path: Path, source: str = "") -> None:
         """Write one safetensors file; ``source`` says what the readouts were made from."""
         tensors = {f.name: getattr(self, f.name).contiguous() for f in fields(self)}
@@ -67,8 +82,11 @@ class Readouts:
     def load(cls, path: Path) -> Readouts:
         """What ``save`` wrote; FileNotFoundError or ValueError for a missing, truncated, foreign or newer file."""
         if not path.is_file():
-            raise FileNotFoundError(f"there are no readouts {path}: run the training stage 'readouts' first")
-        tensors, _ = read_tensors(path, FORMAT, VERSION)
+            stage = path.stem.removesuffix("-val")
+            raise FileNotFoundError(f"there are no {stage} {path}: run the training stage {stage!r} first")
+        tensors, metadata = read_tensors(path, FORMAT, VERSION)
+        if metadata["version"] != str(VERSION):
+            raise ValueError(f"{path} was made by an older mirage_env: remove it and run the training stage again")
         return cls(*(tensors[f.name] for f in fields(cls)))
 
     @classmethod
@@ -91,6 +109,8 @@ def saved_source(path: Path) -> str | None:
 def make_readouts(frames: Trajectories, codec: Codec, per_episode: int, seed: int) -> Readouts:
     """Readouts of at most ``per_episode`` views in every trajectory, half of them from a memory of one view alone.
 
+    Half of the trajectories are mirrored, and half of the memories are written with errors of depth and pose.
+
     ValueError for trajectories of fewer than 10 frames.
     """
     if frames.length <= MAX_VIEWS + 1:
@@ -98,7 +118,7 @@ def make_readouts(frames: Trajectories, codec: Codec, per_episode: int, seed: in
     parts = []
     for episode in tqdm(range(frames.episodes), desc="readouts", unit="episode"):
         generator = torch.Generator().manual_seed(seed * 1_000_003 + episode)
-        view = frames.view(torch.full((frames.length,), episode), torch.arange(frames.length))
+        view = whole_trajectory(frames, episode, generator)
         with torch.autocast("cpu", torch.bfloat16):
             latents = codec.encode(view.rgb)
         depth = depths.to_grid(view.depth, codec.stride)
@@ -106,19 +126,51 @@ def make_readouts(frames: Trajectories, codec: Codec, per_episode: int, seed: in
         for count in (1, int(torch.randint(2, MAX_VIEWS + 1, (), generator=generator))):
             memory = LatentMemory(channels=codec.channels)
             first = int(torch.randint(max(1, frames.length - MAX_VIEWS - MAX_AHEAD), (), generator=generator))
+            wrong = bool(torch.rand((), generator=generator) < 0.5)
             for i in range(first, first + count):
-                memory.write(latents[i], depth[i], K[i], view.pose[i])
+                z, pose = depth[i], view.pose[i]
+                if wrong:
+                    z, pose = depth_error(z, generator), pose_error(pose, generator)
+                memory.write(latents[i], z, K[i], pose)
             reach = min(MAX_AHEAD, frames.length - first - count)
             targets = first + count + torch.randperm(reach, generator=generator)[: per_episode // 2]
             seen = memory.read(view.pose[targets], K[first], size=tuple(depth.shape[-2:]))
             parts.append(
                 Readouts(
-                    latents[targets].half(),
-                    depth[targets].half(),
-                    seen.latents.half(),
-                    seen.depth.half(),
-                    seen.visible,
-                    K[targets],
-                )
+                    latents=latents[targets],
+                    depth=depth[targets],
+                    readout=seen.latents,
+                    readout_depth=seen.depth,
+                    visible=seen.visible,
+                    imagined=seen.imagined,
+                    shown=latents[targets],
+                    intrinsics=K[targets],
+                ).half()
             )
     return Readouts.concatenate(parts)
+
+
+def whole_trajectory(frames: Trajectories, episode: int, generator: torch.Generator) -> View:
+    """All views of one trajectory, mirrored or not at random."""
+    mirror = torch.rand((), generator=generator) < 0.5
+    every = torch.arange(frames.length)
+    return frames.view(torch.full_like(every, episode), every, mirror=mirror.expand(frames.length))
+
+
+def depth_error(depth: Tensor, generator: torch.Generator, amount: float = DEPTH_NOISE) -> Tensor:
+    """Depth (h, w) with a relative error: half of it smooth over the view, half per cell; unknown cells stay 0."""
+    coarse = torch.randn(1, 1, 3, 3, generator=generator)
+    smooth = functional.interpolate(coarse, size=depth.shape, mode="bicubic", align_corners=True)[0, 0]
+    own = torch.randn(depth.shape, generator=generator)
+    return depth * (amount * (smooth + own) / math.sqrt(2)).exp()
+
+
+def pose_error(pose: Tensor, generator: torch.Generator, amount: tuple[float, float] = POSE_NOISE) -> Tensor:
+    """T_world_camera (4, 4) turned and moved a little, by normal (radians, metres) per axis."""
+    turn = torch.randn(3, generator=generator) * amount[0]
+    skew = torch.zeros(3, 3)
+    skew[0, 1], skew[0, 2], skew[1, 2] = -turn[2], turn[1], -turn[0]
+    wrong = pose.clone()
+    wrong[:3, :3] = pose[:3, :3] @ torch.linalg.matrix_exp(skew - skew.T)
+    wrong[:3, 3] += torch.randn(3, generator=generator) * amount[1]
+    return wrong

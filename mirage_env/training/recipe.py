@@ -1,35 +1,58 @@
-"""The recipe of the tiny model: codec, then what its latents look like through the memory, then depth and denoiser."""
+"""The recipe of the tiny model, stage by stage.
+
+codec      latents that survive being warped
+readouts   what they look like through the memory
+depth      from latents; denoiser: what the memory does not show; both on clean readouts
+rollouts   what the world loop of these parts shows itself
+drift      depth and denoiser go on, on readouts and rollouts
+distil     a denoiser of several passes taught to a one-pass one
+"""
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 import json
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mirage_env.files import atomic_write, writable_folder
 from mirage_env.models import weights
 from mirage_env.models.tiny import TinyCodec, TinyDenoiser, TinyDepth
 from mirage_env.training.codec import codec_losses, validate_codec
-from mirage_env.training.denoiser import denoiser_losses, validate_denoiser
+from mirage_env.training.denoiser import denoiser_losses, distillation_losses, validate_denoiser
 from mirage_env.training.depth import depth_losses, validate_depth
 from mirage_env.training.frames import Trajectories
-from mirage_env.training.loop import Settings, load_average, train
+from mirage_env.training.loop import Losses, Settings, load_average, train
 from mirage_env.training.readouts import Readouts, make_readouts, saved_source
+from mirage_env.training.rollouts import make_rollouts
+from mirage_env.world import WorldModel
 
-STAGES = ("codec", "readouts", "depth", "denoiser")
+STAGES = ("codec", "readouts", "depth", "denoiser", "rollouts", "drift", "distil")
+_NEEDS_VIEWS = {"codec", "readouts", "rollouts"}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides the weights, besides the data."""
+    """All that decides the weights, besides the data.
+
+    Attributes:
+        max_gap: of the pairs of views that the codec learns from, in frames.
+        warp_weight: of warped against plain reconstruction.
+        readouts_per_episode, rollouts_per_episode: views kept of each trajectory.
+        rollout_steps: steps in imagination that they are drawn from.
+        rollout_share: of the samples in the stage "drift".
+        teacher_steps: passes of the denoiser that the stage "distil" copies.
+        distilled: whether the finished model holds the distilled denoiser.
+    """
 
     channels: int = 16
     codec_widths: tuple[int, ...] = (48, 96)
@@ -37,12 +60,20 @@ class Recipe:
     depth_widths: tuple[int, ...] = (64, 96, 160)
     denoiser_widths: tuple[int, ...] = (96, 144, 192)
     denoiser_steps: int = 1
-    max_gap: int = 8
+    max_gap: int = 12
     warp_weight: float = 6.0
     readouts_per_episode: int = 16
+    rollouts_per_episode: int = 8
+    rollout_steps: int = 32
+    rollout_share: float = 0.5
+    teacher_steps: int = 4
+    distilled: bool = False
     codec: Settings = field(default_factory=lambda: Settings(steps=12_000, batch=12, learning_rate=1e-3))
-    depth: Settings = field(default_factory=lambda: Settings(steps=6_000, batch=24, learning_rate=5e-4))
-    denoiser: Settings = field(default_factory=lambda: Settings(steps=10_000, batch=24, learning_rate=5e-4))
+    depth: Settings = field(default_factory=lambda: Settings(steps=6_000, batch=24, learning_rate=1e-3))
+    denoiser: Settings = field(default_factory=lambda: Settings(steps=10_000, batch=24, learning_rate=1e-3))
+    depth_drift: Settings = field(default_factory=lambda: Settings(steps=2_000, batch=24, learning_rate=5e-4))
+    denoiser_drift: Settings = field(default_factory=lambda: Settings(steps=4_000, batch=24, learning_rate=5e-4))
+    distil: Settings = field(default_factory=lambda: Settings(steps=2_000, batch=24, learning_rate=3e-4))
 
     @classmethod
     def from_json(cls, path: str | Path) -> Recipe:
@@ -103,59 +134,145 @@ def train_stages(
     writable_folder(out)
     recipe.save(out / "recipe.json")
     deadline = time.monotonic() + 60 * minutes
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(recipe.codec.seed)
-
-    def left() -> float:
-        return (deadline - time.monotonic()) / 60
-
-    codec = TinyCodec(recipe.channels, recipe.codec_widths, recipe.codec_blocks)
-    height = TinyDepth.canonical_height
-    held_out = Trajectories(validation, height)
-    frames = Trajectories(data, height, limit) if {"codec", "readouts"} & set(stages) else held_out
+    run = _Run(recipe, out, torch.device("cuda" if torch.cuda.is_available() else "cpu"), deadline)
+    if _NEEDS_VIEWS & set(stages):
+        height = TinyDepth.canonical_height
+        views, held_out = Trajectories(data, height, limit), Trajectories(validation, height)
     if "codec" in stages:
-        train(
-            codec.to(device, memory_format=torch.channels_last),  # type: ignore[call-overload]
-            codec_losses(frames, recipe.codec.batch, recipe.max_gap, recipe.warp_weight, device=device),
-            recipe.codec,
-            out / "codec",
-            left(),
-            lambda model: validate_codec(model, held_out),
-        )
-        if left() <= 0:
+        codec = TinyCodec(recipe.channels, recipe.codec_widths, recipe.codec_blocks)
+        codec = codec.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        losses = codec_losses(views, recipe.codec.batch, recipe.max_gap, recipe.warp_weight, device=run.device)
+        run.train(codec, losses, recipe.codec, "codec", lambda m: validate_codec(m, held_out))
+        if run.over:
             return
-    load_average(codec, out / "codec")
-    codec = codec.cpu()
-    codec.fit_statistics(held_out.sample(256, torch.Generator().manual_seed(0)).rgb)
+    codec = run.codec(views if _NEEDS_VIEWS & set(stages) else None)
     if "readouts" in stages:
-        for name, views, seed in (("readouts-val", held_out, 1), ("readouts", frames, 0)):
-            path = out / f"{name}.safetensors"
-            source = f"{_fingerprint(codec.state_dict(), views.poses)}, {recipe.readouts_per_episode} per trajectory"
-            if saved_source(path) != source:
-                make_readouts(views, codec, recipe.readouts_per_episode, seed).save(path, source)
-    if not {"depth", "denoiser"} & set(stages) or left() <= 0:
-        return
-    samples, unseen = (Readouts.load(out / f"readouts{which}.safetensors") for which in ("", "-val"))
-    depth_model = TinyDepth(recipe.channels, recipe.depth_widths)
-    denoiser = TinyDenoiser(recipe.channels, recipe.denoiser_widths)
-    if "depth" in stages:
-        losses = depth_losses(samples, recipe.depth.batch, device=device)
-        depth_model.to(device)  # type: ignore[arg-type]
-        train(depth_model, losses, recipe.depth, out / "depth", left(), lambda m: validate_depth(m, unseen))
-    if "denoiser" in stages and left() > 0:
-        losses = denoiser_losses(samples, recipe.denoiser.batch, device=device)
-        denoiser.to(device)  # type: ignore[arg-type]
-        train(denoiser, losses, recipe.denoiser, out / "denoiser", left(), lambda m: validate_denoiser(m, unseen))
-    if all((out / part / "checkpoint.pt").exists() for part in ("depth", "denoiser")):
-        load_average(depth_model, out / "depth")
-        load_average(denoiser, out / "denoiser")
-        parts = weights.Parts(codec, depth_model.cpu(), denoiser.cpu(), recipe.denoiser_steps)
-        weights.save(parts, out / "model")
+        for name, part, seed in (("readouts-val", held_out, 1), ("readouts", views, 0)):
+            source = f"{_fingerprint(part.poses, codec)}, {recipe.readouts_per_episode} per trajectory"
+            if saved_source(out / f"{name}.safetensors") != source:
+                samples = make_readouts(part, codec, recipe.readouts_per_episode, seed)
+                samples.save(out / f"{name}.safetensors", source)
+    if "depth" in stages and not run.over:
+        run.depth("depth", None, recipe.depth, run.samples("readouts"))
+    if "denoiser" in stages and not run.over:
+        run.denoiser("denoiser", None, recipe.denoiser, run.samples("readouts"))
+    if "rollouts" in stages and not run.over:
+        parts = run.parts(codec, "depth", "denoiser")
+        world = WorldModel(parts.codec, parts.depth_model, parts.denoiser, parts.denoiser_steps)
+        count, steps = recipe.rollouts_per_episode, recipe.rollout_steps
+        for name, part, seed in (("rollouts-val", held_out, 3), ("rollouts", views, 2)):
+            networks = _fingerprint(part.poses, codec, *(getattr(parts, name) for name in ("depth_model", "denoiser")))
+            source = f"{networks}, {count} of {steps} steps per trajectory"
+            if saved_source(out / f"{name}.safetensors") != source:
+                make_rollouts(part, world, count, steps, seed).save(out / f"{name}.safetensors", source)
+    if "drift" in stages and not run.over:
+        for kind, settings in (("depth", recipe.depth_drift), ("denoiser", recipe.denoiser_drift)):
+            if not run.over:
+                getattr(run, kind)(f"{kind}-drift", kind, settings, run.samples("readouts", "rollouts"))
+    if "distil" in stages and not run.over:
+        run.distil(codec)
+    run.finish(codec)
 
 
-def _fingerprint(codec: dict[str, Tensor], poses: Tensor) -> str:
-    """Tells codecs and sets of trajectories apart."""
+class _Run:
+    """One folder of checkpoints, and the time that is left for it."""
+
+    def __init__(self, recipe: Recipe, out: Path, device: torch.device, deadline: float) -> None:
+        self.recipe, self.out, self.device, self.deadline = recipe, out, device, deadline
+
+    @property
+    def over(self) -> bool:
+        return time.monotonic() >= self.deadline
+
+    def train(
+        self,
+        model: nn.Module,
+        losses: Callable[[nn.Module, torch.Generator], Losses],
+        settings: Settings,
+        stage: str,
+        validate: Callable[[nn.Module], dict[str, float]],
+    ) -> None:
+        left = (self.deadline - time.monotonic()) / 60
+        train(model.to(self.device), losses, settings, self.out / stage, left, validate)
+
+    def codec(self, views: Trajectories | None) -> TinyCodec:
+        """The trained codec, with the mean and deviation of its latents over training rooms, on the CPU."""
+        codec = TinyCodec(self.recipe.channels, self.recipe.codec_widths, self.recipe.codec_blocks)
+        load_average(codec, self.out / "codec")
+        path = self.out / "codec" / "statistics.pt"
+        trained = _fingerprint(codec.decoder[0].weight)  # type: ignore[arg-type]
+        known = torch.load(path, weights_only=True) if path.is_file() else {}
+        if known.get("codec") != trained:
+            if views is None:
+                raise FileNotFoundError(f"there is no {path} of this codec: run the training stage 'readouts' first")
+            codec.fit_statistics(views.sample(256, torch.Generator().manual_seed(0)).rgb)
+            known = {"codec": trained, "mean": codec.mean, "deviation": codec.deviation}
+            with atomic_write(path) as temporary:
+                torch.save(known, temporary)
+        codec.mean.copy_(known["mean"])
+        codec.deviation.copy_(known["deviation"])
+        return codec
+
+    def samples(self, *names: str) -> tuple[Readouts, Readouts]:
+        """Training and validation samples of the named kinds, the last kind with its share of the recipe."""
+        pairs = [[Readouts.load(self.out / f"{name}{which}.safetensors") for name in names] for which in ("", "-val")]
+        share = self.recipe.rollout_share
+        if len(names) == 2:
+            clean, own = pairs[0]
+            wanted = int(len(own) * (1 - share) / share)
+            if wanted < len(clean):
+                keep = torch.linspace(0, len(clean) - 1, max(wanted, 1)).long()
+                pairs[0][0] = clean.at(keep).half()
+        return Readouts.concatenate(pairs[0]), Readouts.concatenate(pairs[1])
+
+    def depth(self, stage: str, before: str | None, settings: Settings, samples: tuple[Readouts, Readouts]) -> None:
+        model = self._depth_model(before)
+        losses = depth_losses(samples[0], settings.batch, device=self.device)
+        self.train(model, losses, settings, stage, lambda m: validate_depth(m, samples[1]))
+
+    def denoiser(self, stage: str, before: str | None, settings: Settings, samples: tuple[Readouts, Readouts]) -> None:
+        model = self._denoiser(before)
+        losses = denoiser_losses(samples[0], settings.batch, device=self.device)
+        self.train(model, losses, settings, stage, lambda m: validate_denoiser(m, samples[1]))
+
+    def distil(self, codec: TinyCodec) -> None:
+        samples, unseen = self.samples("readouts", "rollouts")
+        teacher = self._denoiser("denoiser-drift").to(self.device).requires_grad_(False)  # type: ignore[arg-type]
+        settings = self.recipe.distil
+        losses = distillation_losses(teacher, self.recipe.teacher_steps, samples, settings.batch, self.device)
+        student = copy.deepcopy(teacher).requires_grad_(True)
+        self.train(student, losses, settings, "distil", lambda m: validate_denoiser(m, unseen))
+
+    def parts(self, codec: TinyCodec, depth: str, denoiser: str) -> weights.Parts:
+        steps = self.recipe.denoiser_steps
+        return weights.Parts(codec, self._depth_model(depth).cpu(), self._denoiser(denoiser).cpu(), steps)
+
+    def finish(self, codec: TinyCodec) -> None:
+        """Write the model of the latest parts, if there are any."""
+        stages = {part: [f"{part}-drift", part] for part in ("depth", "denoiser")}
+        if self.recipe.distilled:
+            stages["denoiser"].insert(0, "distil")
+        latest = {
+            part: next((stage for stage in names if (self.out / stage / "checkpoint.pt").exists()), None)
+            for part, names in stages.items()
+        }
+        if latest["depth"] and latest["denoiser"]:
+            weights.save(self.parts(codec, latest["depth"], latest["denoiser"]), self.out / "model")
+
+    def _depth_model(self, stage: str | None) -> TinyDepth:
+        model = TinyDepth(self.recipe.channels, self.recipe.depth_widths)
+        return model if stage is None else load_average(model, self.out / stage)  # type: ignore[return-value]
+
+    def _denoiser(self, stage: str | None) -> TinyDenoiser:
+        model = TinyDenoiser(self.recipe.channels, self.recipe.denoiser_widths)
+        return model if stage is None else load_average(model, self.out / stage)  # type: ignore[return-value]
+
+
+def _fingerprint(*things: nn.Module | Tensor) -> str:
+    """Tells networks and sets of trajectories apart."""
     digest = hashlib.sha256()
-    for value in (*codec.values(), poses):
-        digest.update(value.cpu().contiguous().numpy().tobytes())
+    for thing in things:
+        for value in thing.state_dict().values() if isinstance(thing, nn.Module) else (thing,):
+            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -47,9 +47,9 @@ class CountingDecoder(torch.nn.Module):
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         return self.codec.encode(images)
 
-    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+    def decode(self, latents: torch.Tensor, sampling: Any = None) -> torch.Tensor:
         self.decoded += 1
-        return self.codec.decode(latents)
+        return self.codec.decode(latents, sampling)
 
 
 def rollout(env: NavigationEnv, seed: int) -> list[Any]:

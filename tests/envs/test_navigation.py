@@ -278,7 +278,7 @@ def test_render_gives_the_view() -> None:
 
 def test_only_pixels_that_are_looked_at_are_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
     env = rooms(observations=("pointgoal", "pose"))
-    monkeypatch.setattr("mirage_env.simulators.rooms.simulator._render", lambda *_: pytest.fail("pixels were rendered"))
+    monkeypatch.setattr("mirage_env.simulators.rooms.views.render", lambda *_: pytest.fail("pixels were rendered"))
     env.reset(seed=0)
     env.step(MOVE_FORWARD)
 

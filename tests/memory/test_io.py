@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from mirage_env import geometry
 from mirage_env.memory import LatentMemory
 from mirage_env.memory.io import FORMAT, VERSION
+from mirage_env.memory.rules import MemoryRules
 from tests.memory.scenes import random_room_pose, room_depth
 
 SIZE = (8, 9)
@@ -109,6 +111,22 @@ def test_newer_and_damaged_files_are_refused(tmp_path: Path) -> None:
             LatentMemory.load(path)
     rewrite()
     assert len(LatentMemory.load(path)) > 0
+
+
+def test_rules_come_back_and_files_without_them_load_with_the_default_ones(tmp_path: Path) -> None:
+    path = tmp_path / "memory"
+    rules = MemoryRules(edges=False, refine=None, max_tokens=500, max_depth=math.inf)
+    memory = walk(LatentMemory(2, rules=rules), np.random.default_rng(0), 2)
+    memory.save(path)
+    assert LatentMemory.load(path).rules == rules
+    tensors = load_file(path)
+    told = tensors.pop("rules")
+    save_file(tensors, path, {"format": FORMAT, "version": "1"})
+    assert LatentMemory.load(path).rules == MemoryRules() and len(LatentMemory.load(path)) == len(memory)
+    for damaged in (told[:-1], told.flip(0), torch.tensor(list(b'{"removed": 0, "magic": 1}'), dtype=torch.uint8)):
+        save_file({**tensors, "rules": damaged.contiguous()}, path, {"format": FORMAT, "version": str(VERSION)})
+        with pytest.raises(ValueError, match="is damaged: the memory's rules cannot be read"):
+            LatentMemory.load(path)
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:

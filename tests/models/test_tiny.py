@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mirage_env import geometry
 from mirage_env.models.layers import ConditionedBlock, UNet, inverse_depth, ray_channels, time_embedding
+from mirage_env.models.protocols import Sampling
 from mirage_env.models.tiny import TinyCodec, TinyDenoiser, TinyDepth
 
 K = torch.as_tensor(geometry.intrinsics(16, 12, 90.0), dtype=torch.float32)
@@ -52,6 +53,17 @@ def test_fitted_statistics_normalise_the_latents_and_change_no_picture() -> None
     assert torch.allclose(latents.mean((0, 2, 3)), torch.zeros(8), atol=1e-4)
     assert torch.allclose(latents.std((0, 2, 3)), torch.ones(8), atol=1e-3)
     assert torch.allclose(codec.decode(latents), before, atol=1e-4)
+
+
+def test_decoding_knows_how_latents_were_sampled() -> None:
+    codec = awake(TinyCodec(6, (8, 16), (1, 1)))
+    assert isinstance(codec, TinyCodec)
+    z = torch.randn(1, 6, 8, 8, generator=seeded())
+    still = Sampling(z, torch.zeros(1, 2, 8, 8))
+    plain = codec.decode(z)
+    assert torch.allclose(codec.decode(z, still), plain, atol=1e-6)
+    assert not torch.allclose(codec.decode(z, Sampling(z, still.offset + 0.3)), plain, atol=1e-3)
+    assert not torch.allclose(codec.decode(z, Sampling(z + 1, still.offset)), plain, atol=1e-3)
 
 
 @pytest.mark.parametrize(("down", "right"), [(4, 0), (0, 8), (12, 4)])
@@ -145,26 +157,31 @@ def denoising() -> tuple[TinyDenoiser, tuple[Tensor, ...]]:
     visible = torch.rand(2, 12, 16, generator=seeded()) < 0.5
     readout = torch.randn(2, 8, 12, 16, generator=seeded(1)) * visible[:, None]
     noise = torch.randn(2, 8, 12, 16, generator=seeded(2))
-    return model, (readout, 2.0 * visible, visible, K.expand(2, 3, 3), noise)
+    imagined = torch.rand(2, 12, 16, generator=seeded(3)) * visible
+    return model, (readout, 2.0 * visible, visible, imagined, K.expand(2, 3, 3), noise)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 4])
 def test_denoising_is_decided_by_its_noise(steps: int, denoising: tuple[TinyDenoiser, tuple[Tensor, ...]]) -> None:
     model, given = denoising
-    clean = model.denoise(*given, steps)
+    clean, error = model.denoise(*given, steps)
     assert clean.shape == given[0].shape and clean.dtype == torch.float32
-    assert torch.equal(clean, model.denoise(*given, steps))
-    assert not torch.allclose(clean, model.denoise(*given[:4], given[4] + 1.0, steps))
+    assert error.shape == given[1].shape and bool(((error > 0) & (error <= 1)).all())
+    assert torch.equal(clean, model.denoise(*given, steps).latents)
+    assert not torch.allclose(clean, model.denoise(*given[:5], given[5] + 1.0, steps).latents)
+    assert not torch.allclose(clean, model.denoise(*given[:3], 1 - given[3], *given[4:], steps).latents)
 
 
 def test_denoising_steps_follow_the_straight_path(denoising: tuple[TinyDenoiser, tuple[Tensor, ...]]) -> None:
-    model, (readout, depth, visible, intrinsics, noise) = denoising
+    model, (readout, depth, visible, imagined, intrinsics, noise) = denoising
     ones = torch.ones(2)
-    first = model(noise, ones, readout, depth, visible, intrinsics)
-    assert torch.equal(model.denoise(readout, depth, visible, intrinsics, noise, 1), first)
+    shown = (readout, depth, visible, imagined, intrinsics)
+    first, log_error = model(noise, ones, *shown)
+    assert torch.equal(model.denoise(*shown, noise, 1).latents, first)
+    assert torch.equal(model.denoise(*shown, noise, 2).error, log_error.exp().clamp_max(1.0))
     # x_t = (1 - t) x_0 + t noise, with the prediction for x_0
-    second = model((first + noise) / 2, ones / 2, readout, depth, visible, intrinsics)
-    assert torch.allclose(model.denoise(readout, depth, visible, intrinsics, noise, 2), second, atol=1e-5)
+    second, _ = model((first + noise) / 2, ones / 2, *shown)
+    assert torch.allclose(model.denoise(*shown, noise, 2).latents, second, atol=1e-5)
 
 
 @pytest.mark.parametrize("steps", [0, -1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,9 +35,15 @@ TINY = Recipe(
     depth_widths=(8, 16, 16),
     denoiser_widths=(8, 16, 16),
     readouts_per_episode=4,
+    rollouts_per_episode=2,
+    rollout_steps=4,
+    teacher_steps=2,
     codec=SETTINGS,
     depth=SETTINGS,
     denoiser=SETTINGS,
+    depth_drift=SETTINGS,
+    denoiser_drift=SETTINGS,
+    distil=SETTINGS,
 )
 
 
@@ -64,7 +71,7 @@ def bits(folder: Path) -> dict[str, bytes]:
 
 
 def test_all_stages_end_in_a_model_that_imagines(trained: Path, data: Path) -> None:
-    for stage in ("codec", "depth", "denoiser"):
+    for stage in ("codec", "depth", "denoiser", "depth-drift", "denoiser-drift", "distil"):
         assert {"checkpoint.pt", "log.jsonl", "curves.png"} <= {p.name for p in (trained / stage).iterdir()}
     world = WorldModel.from_pretrained(trained / "model")
     view = read_shard(list_shards(data / "val")[0])
@@ -201,7 +208,7 @@ def test_readouts_are_reproducible_and_come_back_from_disk(data: Path, tmp_path:
     one.save(tmp_path / "a", "here")
     loaded = Readouts.load(tmp_path / "a")
     assert saved_source(tmp_path / "a") == "here"
-    for name in ("latents", "depth", "readout", "readout_depth", "visible", "intrinsics"):
+    for name in (f.name for f in fields(Readouts)):
         assert torch.equal(getattr(one, name), getattr(two, name))
         assert torch.equal(getattr(one, name), getattr(loaded, name))
     assert len(one) > 4 and not torch.equal(one.latents, other.latents[: len(one)])
@@ -209,12 +216,12 @@ def test_readouts_are_reproducible_and_come_back_from_disk(data: Path, tmp_path:
     assert sample.latents.dtype == torch.float32 and sample.visible.dtype == torch.bool and len(sample) == 2
     assert (sample.readout[~sample.visible[:, None].expand_as(sample.readout)] == 0).all()
     assert torch.equal(sample.readout_depth > 0, sample.visible) and sample.visible.any()
-    # Where the memory shows a surface, it is the true one.
+    # Where the memory shows a surface, it is the true one, but for the errors that half of the memories are given.
     both = sample.visible & (sample.depth > 0)
-    assert ((sample.readout_depth / sample.depth - 1).abs()[both] < 0.1).float().mean() > 0.9
+    assert ((sample.readout_depth / sample.depth - 1).abs()[both] < 0.2).float().mean() > 0.9
     assert len(one.spread(3)) == 3 and len(one.spread(10_000)) == len(one)
-    with pytest.raises(FileNotFoundError, match="there are no readouts"):
-        Readouts.load(tmp_path / "missing")
+    with pytest.raises(FileNotFoundError, match="run the training stage 'readouts' first"):
+        Readouts.load(tmp_path / "readouts-val.safetensors")
     (tmp_path / "a").write_bytes((tmp_path / "a").read_bytes()[:300])
     with pytest.raises(ValueError, match="truncated"):
         Readouts.load(tmp_path / "a")

@@ -38,14 +38,14 @@ def cell_centres(count: int) -> torch.Tensor:
 def test_a_view_warped_to_itself_is_itself() -> None:
     source = views(SOURCES)
     latents = torch.randn(3, 5, CELLS, CELLS, generator=torch.Generator().manual_seed(0))
-    warped, covered = warp_latents(latents, source, source, STRIDE)
+    warped, _, covered = warp_latents(latents, source, source, STRIDE)
     assert covered.float().mean() > 0.95  # cells on a crease of the room may find themselves on the other wall
     assert torch.allclose(warped, latents, atol=1e-4)
 
 
 def test_cells_come_from_where_their_surface_is_in_the_source() -> None:
     source, target = views(SOURCES), views(TARGETS)
-    warped, covered = warp_latents(cell_centres(3), source, target, STRIDE)
+    warped, _, covered = warp_latents(cell_centres(3), source, target, STRIDE)
     assert warped.shape == (3, 2, CELLS, CELLS) and covered.dtype == torch.bool
     for b in range(3):
         depth = to_grid(target.depth, STRIDE)[b].double().numpy()
@@ -67,8 +67,8 @@ def test_what_the_source_sees_in_front_is_not_covered() -> None:
     hidden = source.depth.clone()
     hidden[:, :, : SIZE // 2] = 0.7
     latents = cell_centres(1)
-    _, before = warp_latents(latents, source, target, STRIDE)
-    warped, after = warp_latents(latents, View(source.rgb, hidden, source.pose, source.intrinsics), target, STRIDE)
+    before = warp_latents(latents, source, target, STRIDE).covered
+    warped, _, after = warp_latents(latents, View(source.rgb, hidden, source.pose, source.intrinsics), target, STRIDE)
     assert (before & ~after).any() and not (after & ~before).any()
     assert (warped[:, 0][after] > CELLS / 2 - 0.01).all()
 
@@ -76,7 +76,7 @@ def test_what_the_source_sees_in_front_is_not_covered() -> None:
 def test_unknown_depth_covers_nothing() -> None:
     source, target = views(SOURCES[:1]), views(TARGETS[:1])
     unknown = View(target.rgb, torch.zeros_like(target.depth), target.pose, target.intrinsics)
-    assert not warp_latents(cell_centres(1), source, unknown, STRIDE)[1].any()
+    assert not warp_latents(cell_centres(1), source, unknown, STRIDE).covered.any()
 
 
 def test_the_warp_agrees_with_the_memory() -> None:
@@ -87,19 +87,23 @@ def test_the_warp_agrees_with_the_memory() -> None:
     memory = LatentMemory(channels=6)
     memory.write(latents[0], to_grid(source.depth, STRIDE)[0], GRID_K, SOURCES[0])
     read = memory.read(TARGETS[0], GRID_K, (CELLS, CELLS))
-    warped, covered = warp_latents(latents, source, target, STRIDE)
+    warped, sampling, covered = warp_latents(latents, source, target, STRIDE)
     both = covered & read.visible
     assert both.sum() > 0.8 * covered.sum()
     difference = (warped - read.latents).abs().amax(1)[both]
     assert difference.median() < 1e-3 and (difference < 0.02).float().mean() > 0.9
+    assert read.nearest is not None and read.offset is not None
+    shift = (sampling.offset - read.offset).abs().amax(1)[both]
+    same = ((sampling.nearest - read.nearest).abs().amax(1)[both] < 1e-6).float().mean()
+    assert shift.median() < 1e-3 and same > 0.9
 
 
 def test_mixed_precision_does_not_move_cells() -> None:
     source, target = views(SOURCES), views(TARGETS)
     latents = cell_centres(3).requires_grad_()
-    exact, covered = warp_latents(latents, source, target, STRIDE)
+    exact, _, covered = warp_latents(latents, source, target, STRIDE)
     with torch.autocast("cpu", torch.bfloat16):
-        mixed, covered_mixed = warp_latents(latents, source, target, STRIDE)
+        mixed, _, covered_mixed = warp_latents(latents, source, target, STRIDE)
     assert torch.equal(exact, mixed) and torch.equal(covered, covered_mixed)
     mixed.sum().backward()
     assert latents.grad is not None and latents.grad.abs().sum() > 0

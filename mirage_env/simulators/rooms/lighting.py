@@ -102,7 +102,7 @@ def bake(
         if sun is not None:
             panes = [x for x in lights if isinstance(x, AreaLight) and x.room in (r, *neighbours[r])]
             direct[rows] += _sunlight(points[rows], normals[rows], panes, sun, caster)
-        ambient[rows] = _openness(points[rows], normals[rows], caster, 12, pattern)
+        ambient[rows] = openness(points[rows], normals[rows], caster, 12, pattern)
 
     walls = [rows[grids.structure[rows]] for rows in per_room]
     own = np.array([direct[rows].mean(0) for rows in walls])
@@ -249,7 +249,7 @@ def _sunlight(points: Array, normals: Array, panes: list[AreaLight], sun: Sun, c
     return total[:, None] * sun.colour
 
 
-def _openness(points: Array, normals: Array, caster: Raycaster, count: int, pattern: float) -> Array:
+def openness(points: Array, normals: Array, caster: Raycaster, count: int, pattern: float) -> Array:
     """Share (n,) of the hemisphere that is open: cosine-weighted rays, near and far reaches in turn."""
     k = np.arange(count) + 0.5
     r, phi = np.sqrt(k / count), 2 * np.pi * (pattern + k * 0.618034)
@@ -259,11 +259,11 @@ def _openness(points: Array, normals: Array, caster: Raycaster, count: int, patt
     t1 = np.cross(normals, helper)
     t1 /= np.maximum(np.linalg.norm(t1, axis=-1, keepdims=True), 1e-9)
     t2 = np.cross(normals, t1)
-    openness = np.zeros(len(points))
+    unblocked = np.zeros(len(points))
     for direction, distance in zip(local, reach, strict=True):
         d = direction[0] * t1 + direction[1] * t2 + direction[2] * normals
-        openness += ~caster.occluded(points, d, float(distance))
-    return openness / count
+        unblocked += ~caster.occluded(points, d, float(distance))
+    return unblocked / count
 
 
 def _fill(grid: Array, known: Array) -> Array:

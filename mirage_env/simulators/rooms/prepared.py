@@ -40,6 +40,15 @@ class PreparedHome:
         return Raycaster(self.home.mesh)
 
     @cached_property
+    def face_colours(self) -> Array:
+        """What each face looks like on the whole, (F, 3) float32: its texture's mean colour, 0..1, times its light."""
+        mesh = self.home.mesh
+        colours = np.array([texture.mean((0, 1)) / 255 for texture in mesh.textures])[mesh.material]
+        if mesh.light is not None:
+            colours = colours * mesh.light.reshape(len(colours), 3, -1).mean(1)
+        return np.minimum(colours, 1.0).astype(np.float32)
+
+    @cached_property
     def default_start(self) -> AgentStart:
         """A roomy place of the largest island, facing the way that is free the longest; the same at every call."""
         rng = np.random.default_rng(self.home.seed)

@@ -1,0 +1,81 @@
+"""What one view changes in a memory before its own tokens are added: what it refutes, replaces, and adds."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mirage_env.memory import store
+from mirage_env.memory.cameras import Targets
+from mirage_env.memory.contradiction import MARGIN, contradicted
+from mirage_env.memory.raster import rasterize
+from mirage_env.memory.rules import MemoryRules
+from mirage_env.memory.supersede import Surface, explained_cells, superseded
+from mirage_env.memory.surfel import inverse_depth_slopes
+from mirage_env.memory.view import Job
+from mirage_env.memory.writable import flying_cells
+
+
+class View(NamedTuple):
+    """A view that is being written: its one camera, and grids (h, w) as ``LatentMemory.write`` takes them.
+
+    ``depth`` is float64; ``keep`` has a depth in all its cells; ``explained`` is None where it must be looked up.
+    """
+
+    camera: Targets
+    depth: Tensor
+    keep: Tensor
+    imagined: Tensor
+    error: Tensor
+    explained: Tensor | None
+
+
+def revise(parts: store.Parts, view: View, rules: MemoryRules, tolerance: float) -> tuple[store.Parts, Tensor]:
+    """``parts`` without what the view refutes or replaces, and the cells (h, w) of which it adds tokens.
+
+    Args:
+        tolerance: fraction of depth within which a cell is explained, and a token on the same surface.
+    """
+    sound = view.keep & (view.error <= rules.max_error)
+    if rules.edges:
+        sound = sound & ~flying_cells(view.depth)
+    fresh = sound & (view.depth <= rules.max_depth)
+    if not parts:
+        return parts, fresh
+    seen = sound & (view.imagined == 0)
+    by_camera = bool(seen.any())
+    if by_camera and rules.contradiction:
+        parts = store.without(parts, contradicted(parts, view.camera, view.depth, seen, MARGIN + view.error))
+    replaces = by_camera and rules.refine is not None
+    known = view.explained
+    if not replaces and (known is not None or not rules.merge):
+        return parts, _new(fresh, known) if rules.merge and known is not None else fresh
+    coarse = math.inf if rules.refine is None else rules.refine
+    hits = rasterize(jobs_of(parts, 0, 1), view.camera)
+    found, finest = explained_cells(hits, view.depth, view.imagined, tolerance, coarse)
+    if rules.merge:
+        fresh = _new(fresh, found if known is None else known)
+    if replaces:
+        finest = torch.where(fresh & seen, finest.clamp(max=1.0), finest)
+        surface = Surface(*inverse_depth_slopes(view.depth))
+        parts = store.without(parts, superseded(parts, view.camera, surface, finest, tolerance, coarse))
+    return parts, fresh
+
+
+def jobs_of(parts: store.Parts, first: int, last: int) -> list[Job]:
+    """All parts of one memory, for the cameras ``first`` to ``last`` (excluded) to look at."""
+    jobs, base = [], 0
+    for part in parts:
+        jobs.append(Job(part, base, first, last))
+        base += part.tokens
+    return jobs
+
+
+def _new(wanted: Tensor, explained: Tensor) -> Tensor:
+    """The wanted cells that nothing explains, and those next to them."""
+    new = (wanted & ~explained).to(torch.float32)
+    return wanted & (functional.max_pool2d(new[None], 3, stride=1, padding=1)[0] > 0)
