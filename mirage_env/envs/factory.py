@@ -42,6 +42,7 @@ def make(
     max_episode_steps: int | None = None,
     render_mode: str | None = None,
     start_depth: str = "estimated",
+    movers: int = 0,
     flatten: bool = True,
 ) -> NavigationEnv:
     """An environment in which this task is to be done.
@@ -65,6 +66,8 @@ def make(
             and truncates, after 500 steps by default.
         render_mode: None or "rgb_array".
         start_depth: "estimated" from the start view, or "true": the imagined world gets the true depth of that view.
+        movers: how many boxes on wheels and people move in each true home; the start view of an imagined world may
+            show them, but they do not move there.
         flatten: make vectors of all observations but images, as stable-baselines3 asks; False: keep their shapes.
 
     Raises:
@@ -87,6 +90,7 @@ def make(
         start_depth=start_depth,
         latents=bool(LATENT_KEYS & set(keys)),
         memory=bool(MEMORY_KEYS & set(keys)),
+        movers=movers,
     )
     return NavigationEnv(
         world,

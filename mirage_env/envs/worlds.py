@@ -36,6 +36,7 @@ def make_simulator(
     start_depth: str,
     latents: bool,
     memory: bool,
+    movers: int = 0,
 ) -> Simulator:
     """The simulator that ``make`` describes.
 
@@ -43,14 +44,17 @@ def make_simulator(
         simulator: a name or an object, which comes back as it is, or in a ``RememberingSimulator`` if need be.
         latents: whether views must carry latents.
         memory: whether views must carry memory and visible.
+        movers: how many move in each true home.
     """
     _check_names(simulator, imagine, start_depth)
     if not isinstance(simulator, str):
+        if movers:
+            raise ValueError("movers are made for simulators by name; give them to your own: RoomsSimulator(movers=2)")
         return _remembering(simulator, model, memory) if latents and world_of(simulator) is None else simulator
     camera = _camera(resolution, hfov, camera_height)
     from mirage_env.simulators.rooms.simulator import RoomsSimulator
 
-    rooms = RoomsSimulator(scenes, camera, AGENT_RADIUS, allow_sliding, samples=COLOUR_SAMPLES)
+    rooms = RoomsSimulator(scenes, camera, AGENT_RADIUS, allow_sliding, samples=COLOUR_SAMPLES, movers=movers)
     if simulator == "rooms":
         return _remembering(rooms, model, memory) if latents else rooms
     from mirage_env.simulators.imagined import ImaginedSimulator

@@ -10,9 +10,11 @@ from mirage_env.evaluation.collisions import compare_collisions, simulator_of, s
 from mirage_env.evaluation.episode import COLLIDE_AFTER, MIRAGE, STILL_AFTER, Episode
 from mirage_env.evaluation.following import Following, camera_following
 from mirage_env.evaluation.free_space import floor_agreement, seen_space
+from mirage_env.evaluation.ghosts import ghost_study
 from mirage_env.evaluation.stillness import stand_still
 from mirage_env.evaluation.view_measures import EXACT, Numbers
 from mirage_env.evaluation.walks import true_views
+from mirage_env.simulators.rooms.simulator import RoomsSimulator
 
 
 def following(episode: Episode) -> dict[str, Any]:
@@ -94,3 +96,24 @@ def still(episode: Episode) -> dict[str, Any]:
         "tokens written": found["written"],
     }
     return {"numbers": numbers}
+
+
+def ghosts(episode: Episode) -> dict[str, Any]:
+    """What is left of things that moved in a memory that watched them: see ``ghost_study``.
+
+    Nothing in simulators that cannot let things move.
+    """
+    scenes, settings = episode.simulator, episode.settings
+    if not isinstance(scenes, RoomsSimulator):
+        return {"numbers": {}}
+    moving = RoomsSimulator(
+        episode.scene,
+        scenes.camera,
+        scenes.agent_radius,
+        scenes.allow_sliding,
+        scenes.samples,
+        movers=settings.movers,
+        mover_seed=settings.seed,
+    )
+    moving.reset(episode.scene)
+    return {"numbers": ghost_study(moving, episode.world, settings.ghost_steps, settings.seed).to_dict()}

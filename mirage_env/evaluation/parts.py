@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mirage_env.evaluation.ablations import ablations
-from mirage_env.evaluation.behaviour_measures import collisions, following, growth, still
+from mirage_env.evaluation.behaviour_measures import collisions, following, ghosts, growth, still
 from mirage_env.evaluation.episode import Episode
 from mirage_env.evaluation.view_measures import calibration, closed_loops, depths, novel_views
 
@@ -24,4 +24,5 @@ MEASURES: dict[str, Measure] = {
     "still": still,
     "growth": growth,
     "ablations": ablations,
+    "ghosts": ghosts,
 }

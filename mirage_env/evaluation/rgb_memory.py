@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from mirage_env import depth as depths
 from mirage_env import geometry
-from mirage_env.evaluation.point_splat import NEAREST, Picture, Points, close_gaps, continue_colours, render
+from mirage_env.evaluation.point_contradiction import contradicted_points
+from mirage_env.evaluation.point_splat import Picture, Points, close_gaps, continue_colours, render
 from mirage_env.frame import to_uint8
 from mirage_env.geometry import Array
 from mirage_env.memory import LatentMemory, MemoryView
 from mirage_env.memory import cameras as cams
-from mirage_env.memory.contradiction import COVERED, MARGIN
+from mirage_env.memory.contradiction import MARGIN
 from mirage_env.memory.latent_memory import EXPLAINED
 from mirage_env.memory.rules import MemoryRules
 from mirage_env.memory.surfel import inverse_depth_slopes, lift_matrix, lift_points
@@ -280,44 +280,6 @@ class RGBMemory:
 def join(chunks: Sequence[Points]) -> Points:
     """Points of several chunks, one after another."""
     return chunks[0] if len(chunks) == 1 else Points(*(torch.cat(columns) for columns in zip(*chunks, strict=True)))
-
-
-def contradicted_points(
-    points: Points, K: Array, T_world_camera: Array, depth: Tensor, evidence: Tensor, margin: Tensor, stride: int
-) -> Tensor:
-    """(N,) bool: points that a camera looks straight through, by the rule of ``memory.contradiction``.
-
-    They lie in front of all that the view measured around them, and together fill most of a cell there.
-
-    Args:
-        K: (3, 3) of the grid.
-        T_world_camera: (4, 4).
-        depth: (h, w) metres, 0 = unknown.
-        evidence: (h, w) bool, the cells that may refute.
-        margin: (h, w), fraction of inverse depth.
-        stride: pixels per side of a cell.
-    """
-    height, width = depth.shape
-    T = torch.as_tensor(geometry.invert(T_world_camera), dtype=torch.float32)
-    pixel, z = geometry.project(geometry.transform(T, points.position), torch.as_tensor(K, dtype=torch.float32))
-    col, row = pixel.floor().unbind(-1)
-    inside = (z > NEAREST) & (col >= 0) & (col < width) & (row >= 0) & (row < height)
-    cell = (row * width + col).where(inside, 0.0).to(torch.int64)
-    inverse = torch.where(depth > 0, 1 / depth.clamp_min(1e-6), math.inf)
-    nearest = functional.max_pool2d(inverse[None], 3, stride=1, padding=1)[0]
-    limit = torch.where(evidence, nearest * (1 + margin), math.inf).reshape(-1)
-    near = inside & (1 / z > limit[cell])
-    if not bool(near.any()):
-        return near
-    drawn = render(
-        Points(*(column[near] for column in points)),
-        geometry.invert(T_world_camera),
-        geometry.scale_intrinsics(K, stride),
-        (height * stride, width * stride),
-    )
-    share = functional.avg_pool2d((drawn.point >= 0).float()[None], stride)
-    filled = functional.max_pool2d(share, 3, stride=1, padding=1)[0] >= COVERED
-    return near & filled.reshape(-1)[cell]
 
 
 def _cells_of(value: Any, name: str, depth: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ PARTS = (
     "still",
     "growth",
     "ablations",
+    "ghosts",
 )
 """What can be measured, by name, in the order of the report."""
 QUICK = {"horizons": (1, 2, 4, 8, 16, 32), "loops": (32, 128), "ablation_episodes": 2, "growth_episodes": 1}
@@ -50,7 +51,9 @@ class Settings:
         growth_steps: of a walk in one room, where the memory is weighed.
         growth_episodes: how many episodes, the first, walk in one room.
         still_steps: how long the camera stands still.
-        ghost_episodes: how many episodes, the first, are repeated with things that move.
+        ghost_episodes: in how many scenes, the first, things move.
+        ghost_steps: of the walk there.
+        movers: how many move.
     """
 
     model: str = "tiny"
@@ -73,6 +76,8 @@ class Settings:
     growth_episodes: int = 8
     still_steps: int = 32
     ghost_episodes: int = 16
+    ghost_steps: int = 160
+    movers: int = 2
 
     def __post_init__(self) -> None:
         if isinstance(self.seed, bool) or not isinstance(self.seed, int | np.integer) or self.seed < 0:

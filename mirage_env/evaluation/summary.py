@@ -68,6 +68,9 @@ def summarise(results: Results, seed: int) -> Summary:
         parts[part] |= _medians(measured, seed)
     if "collisions" in parts:
         parts["collisions"] |= blocked_scores([r["collisions"]["numbers"] for r in results if "collisions" in r], seed)
+    if "ghosts" in parts:
+        counts = [r["ghosts"]["numbers"] for r in results if r.get("ghosts", {}).get("numbers")]
+        parts["ghosts"]["fewer"] = over_episodes(counts, _fewer, seed) if counts else NOTHING
     if "calibration" in parts:
         rows = [r["calibration"]["cells"] for r in results if "calibration" in r]
         parts["calibration"] = calibration_curve(rows, seed)
@@ -140,6 +143,12 @@ def _cells(row: Mapping[str, Any]) -> Cells:
     unsure, error = (np.array(row[name], dtype=np.float64) for name in ("unsure", "error"))
     # All cells of an episode err together, so that resampling draws whole episodes.
     return Cells(unsure, error, np.zeros(len(unsure), dtype=np.int64))
+
+
+def _fewer(counts: list[Mapping[str, Any]]) -> float:
+    """Share of all ghosts that contradiction removes."""
+    on, off = (sum(row[f"ghosts_{name}"] for row in counts) for name in ("on", "off"))
+    return float(1 - on / off) if off else math.nan
 
 
 def _precision(counts: list[Array]) -> float:

@@ -1,13 +1,16 @@
 """What a camera looks straight through is gone: things that moved leave no ghosts.
 
-A stored token contradicts a view when its centre lies clearly in front of all that the view measured around it. That
-alone would also take thin things that are too small to be the depth of a cell (a chair leg seen from far away). A
+A stored token contradicts a view when its centre lies clearly in front of the surfaces that the view measured there and
+in the eight cells around, each continued to the token as a plane, so that neither silhouettes nor slanted floors
+matter. That alone would also take thin things that are too small to be the depth of a cell (a chair leg seen from far away). A
 cell's depth is that of most of it, so a cell can refute only what would have filled it: the candidates are drawn into
 the view at ``SUBCELLS`` times its resolution, and go only where they cover their cell, or one beside it, by at least
 ``COVERED``.
 """
 
 from __future__ import annotations
+
+import itertools
 
 import torch
 from torch import Tensor
@@ -17,6 +20,7 @@ from mirage_env.geometry import scale_intrinsics
 from mirage_env.memory import store
 from mirage_env.memory.cameras import MIN_Z, Targets, in_frustum
 from mirage_env.memory.raster import rasterize
+from mirage_env.memory.surfel import inverse_depth_slopes
 from mirage_env.memory.view import Job
 
 MARGIN = 0.1
@@ -33,20 +37,20 @@ def contradicted(
     Args:
         parts: of the memory.
         camera: the one camera of the view.
-        depth: (h, w) float64 z-depth in metres, 0 where nothing was measured. A cell refutes nothing that is not in
-            front of the eight around it as well, nor where one of them was not measured or lies beyond the border.
+        depth: (h, w) float64 z-depth in metres, 0 where nothing was measured. Beside what was not measured or lies
+            beyond the border nothing is refuted.
         evidence: (h, w) bool, the cells that may refute.
         margin: fraction of inverse depth, a number or (h, w).
     """
-    inverse = torch.where(depth > 0, 1.0 / depth, torch.inf)
-    around = functional.pad(inverse, (1, 1, 1, 1), value=torch.inf)
-    nearest = functional.max_pool2d(around[None], 3, stride=1)[0]
-    limit = torch.where(evidence, nearest * (1.0 + margin), torch.inf).reshape(-1)
+    inverse, slopes = inverse_depth_slopes(depth)
+    planes = functional.pad(torch.cat([inverse[None], slopes]), (1, 1, 1, 1)).reshape(3, -1)
+    allowed = torch.where(evidence, 1.0 + margin, torch.inf).reshape(-1)
     found: list[tuple[Tensor, Tensor]] = []
     jobs: list[Job] = []
     for part in parts:
-        token, cell, z = centres_in_view(part, camera)
-        near = (1.0 / z > limit[cell]).nonzero()[:, 0]
+        token, u, v, z = centres_in_view(part, camera)
+        cell = (v.floor() * camera.width + u.floor()).to(torch.int64)
+        near = _in_front(1.0 / z / allowed[cell], u, v, planes, camera.width + 2)
         found.append((token[near], cell[near]))
         if len(near):
             jobs.append(Job(store.only(part, _mask(part, token[near])), 0, 0, 1))
@@ -54,6 +58,21 @@ def contradicted(
         return [None] * len(parts)
     refuted = _filled_cells(jobs, camera).reshape(-1)
     return [_mask(part, token[refuted[cell]]) for part, (token, cell) in zip(parts, found, strict=True)]
+
+
+def _in_front(inverse: Tensor, u: Tensor, v: Tensor, planes: Tensor, stride: int) -> Tensor:
+    """Which of M points with these inverse depths are in front of the planes of the cell at (u, v) and all around it.
+
+    ``planes`` (3, cells) are inverse depths, 0 = unknown, and slopes of a grid with a border of one cell.
+    """
+    col, row = u.floor(), v.floor()
+    left = torch.arange(len(u), device=u.device)
+    for down, right in sorted(itertools.product((-1, 0, 1), repeat=2), key=lambda step: abs(step[0]) + abs(step[1])):
+        at = ((row[left] + 1 + down) * stride + col[left] + 1 + right).to(torch.int64)
+        measured, slope_u, slope_v = planes[:, at]
+        across, along = u[left] - col[left] - right - 0.5, v[left] - row[left] - down - 0.5
+        left = left[(measured > 0) & (inverse[left] > measured + across * slope_u + along * slope_v)]
+    return left
 
 
 def _filled_cells(jobs: list[Job], camera: Targets) -> Tensor:
@@ -67,17 +86,16 @@ def _filled_cells(jobs: list[Job], camera: Targets) -> Tensor:
     return functional.max_pool2d(share, 3, stride=1, padding=1)[0] >= COVERED
 
 
-def centres_in_view(part: store.Part, camera: Targets) -> tuple[Tensor, Tensor, Tensor]:
-    """The living tokens (M,) whose centres project inside the grid of one camera, their flat cells and z-depths."""
+def centres_in_view(part: store.Part, camera: Targets) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The living tokens (M,) whose centres project inside the grid of one camera: indices, grid positions, z-depths."""
     _, token = in_frustum(part, camera, footprint=False)
     x, y, z = part.segment.sphere[:3].index_select(1, token).to(torch.float64)
     T, K = camera.T_camera_world[0].tolist(), camera.intrinsics[0].tolist()
     right, down, ahead = (T[k][0] * x + T[k][1] * y + T[k][2] * z + T[k][3] for k in range(3))
-    col = (K[0][0] * right / ahead + K[0][2]).floor()
-    row = (K[1][1] * down / ahead + K[1][2]).floor()
-    inside = (ahead > MIN_Z) & (col >= 0) & (col < camera.width) & (row >= 0) & (row < camera.height)
+    u, v = K[0][0] * right / ahead + K[0][2], K[1][1] * down / ahead + K[1][2]
+    inside = (ahead > MIN_Z) & (u >= 0) & (u < camera.width) & (v >= 0) & (v < camera.height)
     at = inside.nonzero()[:, 0]
-    return token[at], (row[at] * camera.width + col[at]).to(torch.int64), ahead[at]
+    return token[at], u[at], v[at], ahead[at]
 
 
 def _mask(part: store.Part, token: Tensor) -> Tensor:

@@ -45,10 +45,12 @@ def contradicted(
         if where is None or where[0] not in evidence:
             continue
         (row, col), z = where
-        around = [inverse_at(depth, row + i, col + j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
-        known = [value for value in around if value is not None]
-        margin = float(np.float32(MARGIN) + error[row, col])
-        if len(known) == 9 and 1 / z > max(known) * (1 + margin):
+        (x, y), _ = geometry.project(geometry.transform(geometry.invert(pose), token.position), K)
+        around = [(row + i, col + j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+        if any(inverse_at(depth, *cell) is None for cell in around):
+            continue
+        nearest = max(_plane_at(depth, *cell, x, y) for cell in around)
+        if 1 / z > nearest * (1 + float(np.float32(MARGIN) + error[row, col])):
             candidates[index] = (row, col)
     near = {(r + i, c + j) for r, c in candidates.values() for i in (-1, 0, 1) for j in (-1, 0, 1)}
     fine = geometry.scale_intrinsics(K, SUBCELLS)
@@ -112,9 +114,7 @@ def _is_covered(token: Token, depth: Array, K: Array, pose: Array, finest: dict[
             return False
         (row, col), z = where
         pixel, _ = geometry.project(geometry.transform(geometry.invert(pose), point), K)
-        inverse, gu, gv = plane_of(depth, row, col)
-        surface = inverse + gu * (pixel[0] - col - 0.5) + gv * (pixel[1] - row - 0.5)
-        if abs(z * surface - 1) > EXPLAINED:
+        if abs(z * _plane_at(depth, row, col, *pixel) - 1) > EXPLAINED:
             return False
         pixels.append(pixel)
         cells.append((row, col))
@@ -123,6 +123,12 @@ def _is_covered(token: Token, depth: Array, K: Array, pose: Array, finest: dict[
     area /= (right - left) * (down - up)
     fine = all(area >= refine * finest[cell] for cell in cells)
     return area > 0 and (fine or token.imagined > 0)
+
+
+def _plane_at(depth: Array, row: int, col: int, x: float, y: float) -> float:
+    """Inverse depth at (x, y) of the plane that the cell sees."""
+    inverse, gu, gv = plane_of(depth, row, col)
+    return inverse + gu * (x - col - 0.5) + gv * (y - row - 0.5)
 
 
 def _is_needed(token: Token, going: set[int]) -> bool:

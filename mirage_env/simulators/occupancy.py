@@ -51,6 +51,7 @@ class OccupancyGrid:
         obstacle, floor: (H, W) bool; a cell can be both. Read-only.
         stood: (H, W) bool, cells that an agent's body filled, see ``standing``. Read-only.
         tokens: how many of the memory's tokens were rasterised.
+        removed: how many the memory had removed by then.
     """
 
     floor_height: float
@@ -61,6 +62,7 @@ class OccupancyGrid:
     floor: Array = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
     stood: Array = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
     tokens: int = 0
+    removed: int = 0
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.floor_height):
@@ -87,9 +89,14 @@ class OccupancyGrid:
     def extended(self, memory: LatentMemory) -> OccupancyGrid:
         """The grid with the tokens that the memory holds beyond those known; itself where there are none.
 
+        After the memory removed or replaced tokens, all that it holds is rasterised anew; where an agent stood stays.
+
         Raises:
             ValueError: the memory holds fewer tokens than were rasterised: it is another one.
         """
+        if memory.removed != self.removed:
+            none = _frozen(np.zeros_like(self.obstacle))
+            return replace(self, obstacle=none, floor=none, tokens=0, removed=memory.removed).extended(memory)
         count = len(memory)
         if count < self.tokens:
             raise ValueError(f"this grid knows {self.tokens} tokens, but this memory holds {count}: it is another one")

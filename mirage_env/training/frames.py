@@ -69,7 +69,7 @@ class Trajectories:
     def view(
         self, episode: Tensor, frame: Tensor, device: torch.device | str = "cpu", mirror: Tensor | None = None
     ) -> View:
-        """The views at (episode, frame) index pairs, each (B,); where ``mirror`` (B,) bool, those of the mirrored world.
+        """The views at (episode, frame) index pairs (B,); where ``mirror`` (B,) bool, those of the mirrored world.
 
         A mirrored world is another room with right and left exchanged, its camera poses with it.
         """

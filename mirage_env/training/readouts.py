@@ -68,9 +68,7 @@ class Readouts:
     def half(self) -> Readouts:
         """The same, as it is kept: grids in float16, intrinsics in float32."""
         small = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Readouts(
-            **{k: v if k == "intrinsics" or v.dtype == torch.bool else v.half() for k, v in small.items()}
-        )
+        return Readouts(**{k: v if k == "intrinsics" or v.dtype == torch.bool else v.half() for k, v in small.items()})
 
     def save(self, path: Path, source: str = "") -> None:
         """Write one safetensors file; ``source`` says what the readouts were made from."""

@@ -261,10 +261,12 @@ class _Run:
             weights.save(self.parts(codec, latest["depth"], latest["denoiser"]), self.out / "model")
 
     def _depth_model(self, stage: str | None) -> TinyDepth:
+        torch.manual_seed(self.recipe.depth.seed)  # so that a stage starts alike, whatever ran before it
         model = TinyDepth(self.recipe.channels, self.recipe.depth_widths)
         return model if stage is None else load_average(model, self.out / stage)  # type: ignore[return-value]
 
     def _denoiser(self, stage: str | None) -> TinyDenoiser:
+        torch.manual_seed(self.recipe.denoiser.seed)
         model = TinyDenoiser(self.recipe.channels, self.recipe.denoiser_widths)
         return model if stage is None else load_average(model, self.out / stage)  # type: ignore[return-value]
 

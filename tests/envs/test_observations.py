@@ -41,7 +41,7 @@ def moment() -> Moment:
         grid_depth=torch.rand(4, 4, generator=generator) + 1.0,
         pose=geometry.camera_pose((1.0, 0.0, 2.0), 0.5, 1.25).astype(np.float32),
         stride=4,
-        decode=lambda z: z.repeat_interleave(4, -1).repeat_interleave(4, -2),
+        decode=lambda z, _: z.repeat_interleave(4, -1).repeat_interleave(4, -2),
     )
     start = geometry.camera_pose((0.0, 0.0, 1.0), 0.5 - math.pi / 2, 1.25).astype(np.float32)
     return Moment(frame, start, 1.25, np.array([3.0, 0.0, -1.0]))

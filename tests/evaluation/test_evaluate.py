@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 
 import mirage_env.evaluation
-from mirage_env.evaluation import evaluate, results
+from mirage_env.evaluation import behaviour_measures, evaluate, results
 from mirage_env.evaluation.evaluate import evaluate_world
+from mirage_env.evaluation.ghosts import GhostStudy
 from mirage_env.evaluation.parts import MEASURES
 from mirage_env.evaluation.report import Report
 from mirage_env.evaluation.settings import PARTS, check_parts, fingerprint
@@ -36,6 +37,7 @@ MINI: dict[str, Any] = {
     "growth_episodes": 1,
     "growth_steps": (4, 8),
     "still_steps": 2,
+    "ghost_episodes": 0,  # the slowest part for its size; tested below with the study itself replaced
 }
 
 
@@ -51,8 +53,17 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Report:
 
 def test_every_part_is_measured_and_reported(whole: Report) -> None:
     assert set(MEASURES) == set(PARTS)
-    assert all(whole.summary.has(part) for part in PARTS)
-    for title in ("Goals", "New views", "Closed loops", "Depth", "Camera following", "Calibration", "Ablations"):
+    assert [part for part in PARTS if not whole.summary.has(part)] == ["ghosts"]
+    for title in (
+        "Goals",
+        "New views",
+        "Closed loops",
+        "Depth",
+        "Camera following",
+        "Calibration",
+        "Ablations",
+        "A moving world",
+    ):
         assert f"## {title}" in whole.text
     for file in ("report.json", "report.md", "contact_sheet.png", "psnr_by_horizon.png", "ablations.png"):
         assert (whole.folder / file).stat().st_size > 500
@@ -176,6 +187,18 @@ def test_a_simulator_of_ones_own(tmp_path: Path) -> None:
         evaluate_world(tmp_path / "other", exact_world(), make, "toy", 1, workers=0, progress=False, **MINI)
     with pytest.raises(ValueError, match="simulator must be a true one"):
         evaluate_world(tmp_path / "other", exact_world(), "mirage", episodes=1, workers=0, progress=False, **MINI)
+
+
+def test_ghosts_are_studied_where_things_can_move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def study(simulator: Any, world: Any, steps: int, seed: int) -> GhostStudy:
+        assert (simulator.movers, simulator.mover_seed, simulator.scene, steps) == (1, 0, "toy", 72)
+        return GhostStudy(72, 0.1, 900, 950, 800, 2, 40, 0, 0.95, 27.0, 26.0, 28.0, 0.8, 0.8, 0.8)
+
+    monkeypatch.setattr(behaviour_measures, "ghost_study", study)
+    report = run(tmp_path, 1, only=["ghosts"], ghost_episodes=1, ghost_steps=72, movers=1)
+    assert report.summary.get("ghosts", "fewer").mean == pytest.approx(0.95)
+    assert "| movers, contradiction off | 40 | 950 | 26.0 | 0.800 |" in report.text
+    assert [reached for goal, _, reached in report.goals if goal.part == "ghosts"] == [True]
 
 
 def test_parts_keep_the_order_of_the_report() -> None:

@@ -70,6 +70,16 @@ def test_medians_pool_what_the_episodes_list() -> None:
     assert found.get("following", "rotation_deg/mirage/p90").mean == pytest.approx(5 + 0.6 * 25)
 
 
+def test_ghosts_are_counted_over_all_episodes() -> None:
+    results = [
+        {"ghosts": {"numbers": {"ghosts_on": 1, "ghosts_off": 90, "fewer": 0.9}}},
+        {"ghosts": {"numbers": {"ghosts_on": 4, "ghosts_off": 10, "fewer": 0.6}}},
+        {"ghosts": {"numbers": {}}},
+    ]
+    assert summarise(results, seed=0).get("ghosts", "fewer").mean == pytest.approx(1 - 5 / 100)
+    assert summarise(results[2:], seed=0).get("ghosts", "fewer") == NOTHING
+
+
 def test_calibration_joins_the_cells_of_all_episodes() -> None:
     results = [
         {"calibration": {"cells": {"unsure": [0.0, 0.0, 0.9], "error": [0.01, 0.01, 0.1]}}},

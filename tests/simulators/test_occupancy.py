@@ -174,3 +174,25 @@ def test_a_grid_refuses_another_memory_and_numbers_that_make_no_sense(room: Late
     with pytest.raises(ValueError, match="cell"):
         OccupancyGrid(0.0, cell=0.0)
     assert OccupancyGrid(0.0).extended(LatentMemory(channels=1)).obstacle.size == 0
+
+
+def test_what_the_memory_removes_leaves_the_grid_and_where_an_agent_stood_stays() -> None:
+    K = geometry.scale_intrinsics(CAMERA.intrinsics, 1 / STRIDE)
+    pose = geometry.camera_pose((0, 0, 0), 0.0, 0.75)
+
+    def see(memory: LatentMemory, z: float) -> None:
+        memory.write(torch.zeros(1, 32, 32), np.full((32, 32), z), K, pose)
+
+    memory = LatentMemory(channels=1)  # whose rules let a later view see through what is not there any more
+    see(memory, 1.5)
+    before = OccupancyGrid(0.0).standing((1.0, 0.0, 1.0), 0.18).extended(memory)
+    assert near(before, before.obstacle, 0.0, -1.5)
+    see(memory, 2.5)
+    assert memory.removed
+    after = before.extended(memory)
+    anew = OccupancyGrid(0.0).extended(memory)
+    assert not near(after, after.obstacle, 0.0, -1.5) and near(after, after.obstacle, 0.0, -2.5)
+    assert after.obstacle.sum() == anew.obstacle.sum() and after.floor.sum() == anew.floor.sum()
+    assert after.stood.sum() == before.stood.sum() > 0
+    assert after.extended(memory) is after
+    assert near(before, before.obstacle, 0.0, -1.5)  # a value

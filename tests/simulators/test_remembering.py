@@ -65,6 +65,19 @@ def test_the_first_view_is_that_of_an_imagined_world_with_the_same_depth(world: 
     torch.testing.assert_close(one.visible, other.visible)
 
 
+@pytest.mark.parametrize("depth", ["true", "estimated"])
+def test_worlds_have_the_scale_of_a_camera_at_another_height(world: WorldModel, depth: str) -> None:
+    low = Camera(32, 90.0, 0.5)
+    remembering = RememberingSimulator(RoomsSimulator("toy", low), world, depth=depth)  # type: ignore[arg-type]
+    remembering.reset("toy", START)
+    imagining = ImaginedSimulator(world, RoomsSimulator("toy", low), low, start_depth=depth)  # type: ignore[arg-type]
+    imagining.reset("toy", START)
+    assert remembering.memory_state is not None
+    assert remembering.memory_state.scale == pytest.approx(imagining.state.scale)
+    if depth == "true":
+        assert imagining.state.scale == pytest.approx(0.5 / 1.25)
+
+
 def test_latents_are_those_of_the_true_image(world: WorldModel) -> None:
     for write_memory in (True, False):
         remembering = RememberingSimulator(rooms(), world, write_memory=write_memory)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -76,8 +76,13 @@ class Crew:
     """The movers of one home: who they are. Where they are is a tuple of ``MoverState``."""
 
     home: PreparedHome
-    bodies: tuple[Body, ...]
     walkers: tuple[Walker, ...]
+    _draws: tuple[tuple[Callable[[np.random.Generator], Body], tuple[int, ...]], ...]
+
+    @cached_property
+    def bodies(self) -> tuple[Body, ...]:
+        """Their bodies, drawn when they are first looked at."""
+        return tuple(draw(_rng(seed)) for draw, seed in self._draws)
 
     def start(self, agent: Disc) -> tuple[MoverState, ...]:
         """Where they begin when the agent stands there."""
@@ -112,14 +117,20 @@ def prepare_crew(scene: Scene, agent_radius: float, count: int, seed: int) -> Cr
     """
     home = prepare_home(scene, agent_radius)
     navigation = _navigation(scene, agent_radius)
-    first = int(np.random.default_rng([seed, home.home.seed]).integers(2))
-    bodies, walkers = [], []
+    key = (seed, home.home.seed)
+    first = int(np.random.default_rng(key).integers(2))
+    walkers, draws = [], []
     for i in range(count):
-        rng = np.random.default_rng(np.random.SeedSequence([seed, home.home.seed], spawn_key=(i,)))
-        bodies.append((cart, person)[(first + i) % 2](rng))
+        rng = _rng((*key, i, 0))
         cruise, patience = float(rng.uniform(SLOWEST, FASTEST)), int(rng.integers(3, 9))
-        walkers.append(Walker(navigation, cruise, patience, (seed, home.home.seed, i)))
-    return Crew(home, tuple(bodies), tuple(walkers))
+        walkers.append(Walker(navigation, cruise, patience, (*key, i, 1)))
+        draws.append(((cart, person)[(first + i) % 2], (*key, i, 2)))
+    return Crew(home, tuple(walkers), tuple(draws))
+
+
+def _rng(seed: tuple[int, ...]) -> np.random.Generator:
+    """Independent streams for seeds that differ after their first two numbers."""
+    return np.random.default_rng(np.random.SeedSequence(seed[:2], spawn_key=seed[2:]))
 
 
 @lru_cache(maxsize=KEPT_HOMES)

@@ -13,8 +13,18 @@ import shapely
 from mirage_env import geometry
 from mirage_env.geometry import Array
 from mirage_env.simulators.base import AgentStart, Camera, CameraMotion, FloorMotion
+from mirage_env.simulators.navigation import PolygonNavigation
 from mirage_env.simulators.rooms.crew import MOVER_RADIUS
-from mirage_env.simulators.rooms.movers import FASTEST, GAP, Disc, contact
+from mirage_env.simulators.rooms.movers import (
+    FASTEST,
+    GAP,
+    Disc,
+    MoverState,
+    Walker,
+    contact,
+    place_walkers,
+    step_walkers,
+)
 from mirage_env.simulators.rooms.simulator import RoomsSimulator
 
 START = AgentStart((-1.5, 0.0, 2.4), 0.0)
@@ -32,10 +42,19 @@ def walk(simulator: RoomsSimulator, steps: int, seed: int = 0) -> list[Array]:
     for _ in range(steps):
         turn = float(rng.normal()) * 0.4
         simulator.step(FloorMotion(0.2 if rng.random() < 0.7 else 0.0, turn))
-        agent = simulator.agent
-        movers = simulator.movers_at()
-        rows.append(np.array([(*np.asarray(m.position)[[0, 2]], m.yaw) for m in (agent, *movers)]))
+        agent, movers = simulator.agent, states(simulator)
+        rows.append(np.array([(agent.position[0], agent.position[2], agent.yaw), *((m.x, m.z, m.yaw) for m in movers)]))
     return rows
+
+
+def place(state: MoverState) -> Array:
+    return np.array([state.x, 0.0, state.z])
+
+
+def states(simulator: RoomsSimulator) -> tuple[MoverState, ...]:
+    course = simulator.snapshot().course
+    assert course is not None
+    return course.present
 
 
 @pytest.fixture(scope="module")
@@ -90,13 +109,13 @@ def test_seeds_decide() -> None:
 def test_movers_begin_anew_at_every_reset_and_away_from_the_agent() -> None:
     simulator = toy()
     simulator.reset("toy", START)
-    first = [m.position for m in simulator.movers_at()]
+    first = [place(m) for m in states(simulator)]
     for _ in range(10):
         simulator.step(FloorMotion(turn=0.1))
     assert simulator.time == 10
     simulator.reset("toy", START)
     assert simulator.time == 0
-    np.testing.assert_array_equal([m.position for m in simulator.movers_at()], first)
+    np.testing.assert_array_equal([place(m) for m in states(simulator)], first)
     agent = np.asarray(START.position)
     assert all(np.linalg.norm(p - agent) > 1.2 + 0.18 + MOVER_RADIUS for p in first)
 
@@ -125,12 +144,11 @@ def test_a_mover_blocks_the_agent() -> None:
     simulator.reset("toy", START)
     reached = False
     for _ in range(80):
-        mover = simulator.movers_at()[0]
-        way = mover.position - np.asarray(simulator.agent.position)
+        way = place(states(simulator)[0]) - np.asarray(simulator.agent.position)
         turn = math.remainder(math.atan2(-way[0], -way[2]) - simulator.agent.yaw, math.tau)
         simulator.step(FloorMotion(0.0, turn))
         before = np.asarray(simulator.agent.position)
-        gap = np.linalg.norm(simulator.movers_at()[0].position - before)
+        gap = np.linalg.norm(place(states(simulator)[0]) - before)
         _, collided = simulator.step(FloorMotion(0.25))
         moved = float(np.linalg.norm(np.asarray(simulator.agent.position) - before))
         if collided and gap < 0.25 + 0.18 + MOVER_RADIUS:
@@ -144,7 +162,7 @@ def test_a_mover_waits_for_an_agent_in_its_way_and_then_goes_elsewhere() -> None
     simulator = toy(1)
     simulator.reset("toy", START)
     for _ in range(200):
-        state = simulator.snapshot().course.present[0]  # type: ignore[union-attr]
+        state = states(simulator)[0]
         if state.speed > 0.05 and state.along + 1.2 < sum(math.dist(a, b) for a, b in itertools.pairwise(state.path)):
             ahead = np.array([state.x, 0, state.z]) + 0.7 * geometry.forward(state.yaw)
             if simulator.is_navigable(ahead):
@@ -157,10 +175,10 @@ def test_a_mover_waits_for_an_agent_in_its_way_and_then_goes_elsewhere() -> None
     leg, places = state.leg, []
     for _ in range(30):
         simulator.step(FloorMotion())
-        mover = simulator.movers_at()[0].position
+        mover = place(states(simulator)[0])
         places.append(mover)
         assert np.linalg.norm(mover - np.asarray(simulator.agent.position)) >= 0.18 + MOVER_RADIUS + GAP - 1e-6
-    assert simulator.snapshot().course.present[0].leg > leg  # type: ignore[union-attr]
+    assert states(simulator)[0].leg > leg
     assert np.linalg.norm(np.ptp(places, axis=0)) > 0.3
 
 
@@ -218,14 +236,27 @@ def test_other_times_and_other_movers_are_refused() -> None:
             other.restore(simulator.snapshot())
     with pytest.raises(ValueError, match="same movers"):
         simulator.restore(toy_snapshot_without_movers())
-    crowded = toy(8)
-    with pytest.raises(ValueError, match="no room for mover"):
-        for seed in range(40):
-            crowded = toy(8, seed)
-            crowded.reset("toy", START)
 
 
 def toy_snapshot_without_movers() -> Any:
     simulator = toy(0)
     simulator.reset()
     return simulator.snapshot()
+
+
+def test_too_many_movers_for_a_floor_are_refused() -> None:
+    walker = Walker(PolygonNavigation(shapely.box(0, 0, 1.1, 1.1), [], 0.3), 0.1, 3, (0, 0))
+    (alone,) = place_walkers([walker], Disc(9.0, 9.0, 0.18))
+    assert alone.path and walker.navigation.is_navigable(place(alone))
+    with pytest.raises(ValueError, match="no room for mover 2 of 2"):
+        place_walkers([walker, walker], Disc(9.0, 9.0, 0.18))
+
+
+def test_a_mover_that_cannot_go_anywhere_stays() -> None:
+    walker = Walker(PolygonNavigation(shapely.box(0, 0, 1.1, 1.1), [], 0.3), 0.1, 3, (0, 0))
+    agent = Disc(0.55, 0.55, 5.0)
+    begin = now = place_walkers([walker], agent)
+    for _ in range(20):
+        now = step_walkers([walker], now, agent)
+    assert walker.navigation.is_navigable(place(now[0]))
+    assert abs(place(now[0]) - place(begin[0])).max() < 0.5
