@@ -2,10 +2,10 @@
 
 A stored token contradicts a view when its centre lies clearly in front of the surfaces that the view measured there and
 in the eight cells around, each continued to the token as a plane, so that neither silhouettes nor slanted floors
-matter. That alone would also take thin things that are too small to be the depth of a cell (a chair leg seen from far away). A
-cell's depth is that of most of it, so a cell can refute only what would have filled it: the candidates are drawn into
-the view at ``SUBCELLS`` times its resolution, and go only where they cover their cell, or one beside it, by at least
-``COVERED``.
+matter. That alone would also take thin things that are too small to be the depth of a cell (a chair leg seen from far
+away). A cell's depth is that of most of it, so a cell can refute only what would have filled it: the candidates are
+drawn into the view at ``SUBCELLS`` times its resolution, and go only where they cover their cell, or one beside it, by
+at least ``COVERED``.
 """
 
 from __future__ import annotations
