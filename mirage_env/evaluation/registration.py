@@ -67,10 +67,18 @@ class Registration:
 
 
 class _Level(NamedTuple):
-    """Two views at one resolution: colour, inverse depth and where that is known, (N, 1, h, w) each; K (3, 3)."""
+    """Two views at one resolution.
+
+    Attributes:
+        maps: colour and inverse depth, each with its gradients along x and y, (N, 6, h, w) of both views.
+        known: where the first view's inverse depth is known (N, 1, h, w), 0 or 1.
+        shown: of the second view (N, 2, h, w): where its inverse depth is known, and where it shows anything at all.
+        K: (3, 3).
+    """
 
     maps: tuple[Tensor, Tensor]
-    known: tuple[Tensor, Tensor]
+    known: Tensor
+    shown: Tensor
     K: Array
 
 
@@ -139,14 +147,19 @@ def _pyramid(images: list[Array], depths: list[Array], K: Array) -> list[_Level]
     """Levels from fine to coarse, each of half the resolution of the one before."""
     weights = torch.tensor([0.299, 0.587, 0.114]) / 255
     grey = [(torch.as_tensor(image).float() @ weights)[:, None] for image in images]
-    inverse, known = [], []
+    inverse, full, known = [], [], []
     for depth in depths:
         z = torch.as_tensor(depth)[:, None]
+        full.append(z > 0)
         inverse.append(torch.where(z > 0, 1 / z.clamp_min(1e-3), 0.0))
-        known.append((z > 0) & ~_edges(inverse[-1]))
+        known.append(full[-1] & ~_edges(inverse[-1], full[-1]))
     levels = []
     while True:
-        levels.append(_Level(_maps(grey, inverse), (known[0].float(), known[1].float()), K))
+        first, second = (
+            torch.cat([g, *_gradients(g), i, *_gradients(i, f)], dim=1)
+            for g, i, f in zip(grey, inverse, full, strict=True)
+        )
+        levels.append(_Level((first, second), known[0].float(), torch.cat([known[1], full[1]], dim=1).float(), K))
         if min(grey[0].shape[-2:]) < 2 * SMALLEST or any(side % 2 for side in grey[0].shape[-2:]):
             return levels
         share = [functional.avg_pool2d(k.float(), 2) for k in known]
@@ -154,42 +167,42 @@ def _pyramid(images: list[Array], depths: list[Array], K: Array) -> list[_Level]
             functional.avg_pool2d(i * k, 2) / s.clamp_min(1e-6) for i, k, s in zip(inverse, known, share, strict=True)
         ]
         known = [s >= 0.5 for s in share]
+        full = [functional.avg_pool2d(f.float(), 2) >= 0.5 for f in full]
         grey = [functional.avg_pool2d(x, 2) for x in grey]
         K = geometry.scale_intrinsics(K, 0.5)
 
 
-def _maps(grey: list[Tensor], inverse: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Colour and inverse depth, each with its gradients along x and y: (N, 6, h, w) of both views."""
-    first, second = (
-        torch.cat([m for x in pair for m in (x, *_gradients(x))], dim=1) for pair in zip(grey, inverse, strict=True)
-    )
-    return first, second
-
-
-def _gradients(x: Tensor) -> tuple[Tensor, Tensor]:
+def _gradients(x: Tensor, full: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Slopes of x (N, 1, h, w) along x and y; 0 beside pixels that are not ``full``."""
     padded = functional.pad(x, (1, 1, 1, 1), mode="replicate")
-    return (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2, (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
+    along_x = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
+    along_y = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
+    if full is None:
+        return along_x, along_y
+    f = functional.pad(full.to(x.dtype), (1, 1, 1, 1), mode="replicate")
+    return along_x * f[..., 1:-1, 2:] * f[..., 1:-1, :-2], along_y * f[..., 2:, 1:-1] * f[..., :-2, 1:-1]
 
 
-def _edges(inverse: Tensor) -> Tensor:
-    """Where inverse depth, affine on planes, bends too much to be one surface."""
+def _edges(inverse: Tensor, full: Tensor) -> Tensor:
+    """Where inverse depth, affine on planes, bends too much for one surface; beside unknown pixels nobody can tell."""
     padded = functional.pad(inverse, (1, 1, 1, 1), mode="replicate")
     across = padded[..., 1:-1, 2:] + padded[..., 1:-1, :-2] - 2 * inverse
     along = padded[..., 2:, 1:-1] + padded[..., :-2, 1:-1] - 2 * inverse
-    across[..., [0, -1]], along[..., [0, -1], :] = 0.0, 0.0
+    f = functional.pad(full.to(inverse.dtype), (1, 1, 1, 1))
+    across, along = across * f[..., 1:-1, 2:] * f[..., 1:-1, :-2], along * f[..., 2:, 1:-1] * f[..., :-2, 1:-1]
     return torch.maximum(across.abs(), along.abs()) > _EDGE * inverse
 
 
 def _search(level: _Level) -> Tensor:
     """T_second_first (N, 4, 4) on the coarsest level: the best of the minima that a range of turns leads to."""
-    count, turns = len(level.known[0]), len(TURNS_DEG)
+    count, turns = len(level.known), len(TURNS_DEG)
     starts = torch.eye(4).repeat(turns, 1, 1)
     # A camera's y axis points down: turning the camera left moves what it sees to the right.
     starts[:, :3, :3] = torch.stack(
         [torch.as_tensor(geometry.rotation_y(math.radians(turn)), dtype=torch.float32) for turn in TURNS_DEG]
     )
-    maps, known = ((a.repeat_interleave(turns, 0), b.repeat_interleave(turns, 0)) for a, b in (level.maps, level.known))
-    many = _Level(maps, known, level.K)
+    first, second, known, shown = (x.repeat_interleave(turns, 0) for x in (*level.maps, level.known, level.shown))
+    many = _Level((first, second), known, shown, level.K)
     T, _ = _descend(many, starts.repeat(count, 1, 1), _COARSE_STEPS)
     cost = _fit(many, T).cost.view(count, turns)
     return T.view(count, turns, 4, 4)[torch.arange(count), cost.argmin(1)]
@@ -213,7 +226,7 @@ def _descend(level: _Level, T: Tensor, steps: int) -> tuple[Tensor, Tensor]:
 
 def _fit(level: _Level, T: Tensor) -> _Fit:
     """Normal equations of both residuals at T_second_first (N, 4, 4), for a twist (place, turn) applied after it."""
-    (first, second), (known, next_known) = level.maps, level.known
+    first, second = level.maps
     count, _, height, width = first.shape
     fx, fy, cx, cy = (float(level.K[i, j]) for i, j in ((0, 0), (1, 1), (0, 2), (1, 2)))
     pixels = torch.as_tensor(geometry.pixel_grid(height, width), dtype=torch.float32).view(-1, 2)
@@ -223,14 +236,14 @@ def _fit(level: _Level, T: Tensor) -> _Fit:
     inverse = 1 / z.clamp_min(0.05)
     u, v = fx * x * inverse + cx, fy * y * inverse + cy
     where = torch.stack([2 * u / width - 1, 2 * v / height - 1], dim=-1)[:, None]
-    sampled = functional.grid_sample(torch.cat([second, next_known], 1), where, align_corners=False)[:, :, 0]
-    colour, colour_x, colour_y, depth, depth_x, depth_y, sure = sampled.unbind(1)
-    usable = known.reshape(count, -1) > 0
+    sampled = functional.grid_sample(torch.cat([second, level.shown], 1), where, align_corners=False)[:, :, 0]
+    colour, colour_x, colour_y, depth, depth_x, depth_y, sure, full = sampled.unbind(1)
+    usable = level.known.reshape(count, -1) > 0
     inside = usable & (z > 0.05) & (u > 0.5) & (u < width - 0.5) & (v > 0.5) & (v < height - 0.5)
     measured = inside & (sure > 0.99)
     r_depth = z * depth - 1
     hidden = measured & (r_depth.abs() > _INCONSISTENT)
-    measured, coloured = measured & ~hidden, inside & ~hidden
+    measured, coloured = measured & ~hidden, inside & ~hidden & (full > 0.99)
     flat = first.reshape(count, 6, -1)
     r_colour = colour - flat[:, 0]
     # The mean of both views' gradients is right to second order (Malis 2004).

@@ -12,6 +12,7 @@ import mirage_env
 from mirage_env import geometry
 from mirage_env.geometry import Array
 from mirage_env.memory import LatentMemory, read_many
+from mirage_env.memory.rules import MemoryRules
 from tests.memory.scenes import look, random_room_pose, room_depth, world_points
 
 SIZE = (12, 16)
@@ -136,7 +137,7 @@ def test_known_explained_cells_are_taken_at_their_word() -> None:
 
 
 def test_coming_closer_adds_detail_only_when_asked() -> None:
-    memory = LatentMemory(channels=1)
+    memory = LatentMemory(channels=1, rules=MemoryRules(refine=None))
     zeros, wall, near = np.zeros((1, *SIZE)), np.full(SIZE, 3.0), np.full(SIZE, 1.5)
     memory.write(zeros, wall, K, look())
     assert memory.write(zeros, near, K, look(z=-1.5)) == 0

@@ -25,7 +25,7 @@ def pose() -> np.ndarray:
 
 def written(depth: np.ndarray) -> LatentMemory:
     memory = LatentMemory(channels=2)
-    memory.write(torch.zeros(2, *depth.shape), depth, K, pose())
+    memory.write(torch.zeros(2, *depth.shape), depth, K, pose(), edges=False)
     return memory
 
 

@@ -66,7 +66,7 @@ def test_reading_the_written_view_gives_it_back() -> None:
     depth[rng.random(SIZE) < 0.3] = 0
     pose = look(0.7, 10.0, -3.0, 4.0, 0.2)
     memory = LatentMemory(5)
-    memory.write(latents, depth, K, pose)
+    memory.write(latents, depth, K, pose, edges=False)
     view = memory.read(pose, K, SIZE)
     np.testing.assert_array_equal(view.visible[0].numpy(), depth > 0)
     np.testing.assert_allclose(view.depth[0].numpy(), depth, rtol=1e-6)
