@@ -133,9 +133,7 @@ def without_memory(world: WorldModel, rollout: Rollout, seed: int = 0, only: Seq
         seed: that of the rollout.
         only: the steps whose views are wanted; None: all.
     """
-    blank = dataclasses.replace(
-        rollout.state, memory=world.new_memory(), latents=torch.zeros(0), seed=int(seed)
-    )
+    blank = dataclasses.replace(rollout.state, memory=world.new_memory(), latents=torch.zeros(0), seed=int(seed))
     wanted = list(range(len(rollout.poses))) if only is None else list(only)
     views = []
     for k in range(0, len(wanted), _BATCH):

@@ -6,11 +6,13 @@ derivatives.
 
 1. For every pair of a token and a target cell whose centre its footprint covers, the homography is inverted at that
    centre: the exact offset in the source cell and the exact z-depth on its plane.
-2. The nearest z per cell decides which surface is seen. Of the tokens on that surface (within a tolerance of it) that
+2. What was imagined in the way of what a camera saw does not count: where a seen surfel lies behind it whose own view
+   looked straight through the place. It may stand there as the edge of something coarse, or at a guessed depth.
+3. The nearest z per cell decides which surface is seen. Of the tokens on that surface (within a tolerance of it) that
    face the camera, what a camera saw beats what was imagined; among equals ``sampling_cost`` chooses one. Surfels seen
    from behind hide what lies behind them but show nothing: what is in front of them there has never been seen. The
    backs of imagined ones do not even hide.
-3. Latents are interpolated bilinearly between the chosen token and its neighbours in the same view, leaving out
+4. Latents are interpolated bilinearly between the chosen token and its neighbours in the same view, leaving out
    neighbours that are missing or on another surface.
 """
 
@@ -19,12 +21,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from mirage_env import geometry
 from mirage_env.memory.cameras import MIN_Z, Targets, in_frustum
+from mirage_env.memory.sightlines import in_front
 from mirage_env.memory.store import KEY_MASK, KEY_ROW_SHIFT, KEY_VIEW_SHIFT, Part
-from mirage_env.memory.surfel import HALF, TRIMMED
+from mirage_env.memory.surfel import HALF, TRIMMED, lift_matrix
 from mirage_env.memory.view import NOBODY, Canvas, Job, ordered_key, smallest_key
 
 SAME_SURFACE = 0.05
@@ -75,8 +80,8 @@ def sampling_cost(hits: Hits) -> Tensor:
 
 def read_footprints(jobs: Sequence[Job], cameras: Targets, canvas: Canvas) -> None:
     """Fill ``canvas`` with what ``cameras`` see of the tokens' footprints."""
-    hits = rasterize(jobs, cameras)
     cells = canvas.token.shape[0]
+    hits = _out_of_sight_lines(rasterize(jobs, cameras), jobs, cameras, cells)
     near = torch.full((cells,), torch.inf, dtype=torch.float64, device=hits.z.device)
     hides = (hits.magnification > 0) | (hits.doubt == 0)
     near.scatter_reduce_(0, hits.cell, torch.where(hides, hits.z, torch.inf), "amin", include_self=True)
@@ -93,6 +98,44 @@ def read_footprints(jobs: Sequence[Job], cameras: Targets, canvas: Canvas) -> No
         mine = hits if len(jobs) == 1 else _take(hits, (hits.job == k).nonzero()[:, 0])
         offset = torch.stack([mine.du, mine.dv]).to(torch.float32)
         canvas.show(mine.cell, job.part, mine.token, interpolate(job.part, mine.token, mine.du, mine.dv), offset)
+
+
+def _out_of_sight_lines(hits: Hits, jobs: Sequence[Job], cameras: Targets, cells: int) -> Hits:
+    """The hits without those of imagined tokens that stand where a camera saw that there is nothing.
+
+    The witness is the view of the nearest seen surfel behind the hit, in the same cell.
+    """
+    seen = (hits.doubt == 0) & (hits.magnification > 0)
+    key = torch.where(seen, ordered_key(hits.z.to(torch.float32), hits.index), NOBODY)
+    nearest = smallest_key(hits.cell, key, cells)
+    witness = torch.zeros(cells, dtype=torch.int64, device=key.device)
+    chosen = (seen & (nearest[hits.cell] == key)).nonzero()[:, 0]
+    witness[hits.cell[chosen]] = chosen
+    behind = witness[hits.cell]
+    doubtful = (hits.doubt > 0) & (nearest[hits.cell] != NOBODY) & (hits.z * (1.0 + SAME_SURFACE) < hits.z[behind])
+    at = doubtful.nonzero()[:, 0]
+    if not len(at):
+        return hits
+    points = _world_points(hits.cell[at], hits.z[at], cameras)
+    wrong = torch.zeros_like(doubtful)
+    job, token = hits.job[behind[at]], hits.token[behind[at]]
+    for k, part in enumerate(job.part for job in jobs):
+        mine = (job == k).nonzero()[:, 0]
+        view = part.segment.key[token[mine]] >> KEY_VIEW_SHIFT
+        wrong[at[mine]] = in_front(part, view, points[:, mine], SAME_SURFACE)
+    return _take(hits, (~wrong).nonzero()[:, 0])
+
+
+def _world_points(cell: Tensor, z: Tensor, cameras: Targets) -> Tensor:
+    """(3, n) world points at z-depths (n,) behind the centres of cells (n,)."""
+    camera = torch.div(cell, cameras.height * cameras.width, rounding_mode="floor")
+    row = torch.div(cell, cameras.width, rounding_mode="floor") % cameras.height
+    u, v = cell % cameras.width + 0.5, row + 0.5
+    lifts = [
+        lift_matrix(K, T) for K, T in zip(cameras.intrinsics, geometry.invert(cameras.T_camera_world), strict=True)
+    ]
+    lift = torch.as_tensor(np.stack(lifts), device=cell.device)[camera]
+    return torch.stack([(lift[:, k, 0] * u + lift[:, k, 1] * v + lift[:, k, 2]) * z + lift[:, k, 3] for k in range(3)])
 
 
 def rasterize(jobs: Sequence[Job], cameras: Targets) -> Hits:
@@ -212,19 +255,6 @@ def interpolate(part: Part, token: Tensor, du: Tensor, dv: Tensor) -> Tensor:
 def gather_columns(table: Tensor, index: Tensor) -> Tensor:
     """``table[:, index]``; row by row PyTorch does it about twice as fast."""
     return torch.stack([row.index_select(0, index) for row in table])
-
-
-def explained_cells(jobs: Sequence[Job], cameras: Targets, depth: Tensor, tolerance: float, refine: float) -> Tensor:
-    """(h, w) bool: some token, hidden or not, covers the cell's centre at its depth (h, w), within a fraction of it.
-
-    Tokens whose cells are more than ``refine`` times as large as those of the view do not count.
-    """
-    hits = rasterize(jobs, cameras)
-    wanted = depth.reshape(-1)[hits.cell]
-    agree = ((hits.z - wanted).abs() <= tolerance * wanted) & (hits.magnification > 0) & (hits.magnification <= refine)
-    explained = torch.zeros(depth.numel(), dtype=torch.bool, device=depth.device)
-    explained[hits.cell[agree]] = True
-    return explained.view(depth.shape)
 
 
 def _take(hits: Hits, at: Tensor) -> Hits:

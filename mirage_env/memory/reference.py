@@ -139,13 +139,27 @@ class ReferenceMemory:
         shown = {}
         for r in range(size[0]):
             for c in range(size[1]):
-                sights = self.sights(pose, K, r, c)
+                sights = self._out_of_sight_lines(self.sights(pose, K, r, c), pose, K, r, c)
                 nearest = min((s.z for s in sights if s.faces or self._doubt(s) == 0), default=0.0)
                 seen = [s for s in sights if s.faces and s.z <= nearest * (1 + SAME_SURFACE)]
                 if seen:
                     best = min(seen, key=lambda s: (self._doubt(s), np.float32(s.magnification), -s.token))
                     shown[r, c] = (best.z, _interpolated(self.tokens[best.token], best.du, best.dv))
         return shown
+
+    def _out_of_sight_lines(self, sights: list[Sight], pose: Array, K: Array, row: int, col: int) -> list[Sight]:
+        """Without what was imagined where the view of the nearest seen surfel looked through."""
+        seen = [s for s in sights if s.faces and self._doubt(s) == 0]
+        if not seen:
+            return sights
+        witness = min(seen, key=lambda s: (np.float32(s.z), -s.token))
+        view, left = self.tokens[witness.token].view, []
+        for sight in sights:
+            point = geometry.transform(pose, geometry.unproject(np.array([col + 0.5, row + 0.5]), sight.z, K))
+            before = sight.z * (1 + SAME_SURFACE) < witness.z and in_front(view, point, SAME_SURFACE)
+            if self._doubt(sight) == 0 or not before:
+                left.append(sight)
+        return left
 
     def _doubt(self, sight: Sight) -> int:
         return doubt(self.tokens[sight.token].imagined)
@@ -177,6 +191,19 @@ class ReferenceMemory:
                 faces = float(normal @ origin) < 1.0
                 sights.append(Sight(index, z, du, dv, target_area / source_area, faces))
         return sights
+
+
+def in_front(view: View, point: Array, margin: float) -> bool:
+    """Whether a camera's view saw something behind a world point (3,), by more than a fraction of inverse depth."""
+    x, y, z = geometry.transform(geometry.invert(view.pose), point)
+    if z <= 1e-6:
+        return False
+    u, v = view.K[0, 0] * x / z + view.K[0, 2], view.K[1, 1] * y / z + view.K[1, 2]
+    token = view.tokens.get((math.floor(v), math.floor(u)))
+    if token is None or token.imagined > 0:
+        return False
+    surface = token.inverse + (u - token.col - 0.5) * token.gu + (v - token.row - 0.5) * token.gv
+    return 1 / z > surface * (1 + margin)
 
 
 def doubt(imagined: float) -> int:

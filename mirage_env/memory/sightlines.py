@@ -13,26 +13,42 @@ from mirage_env.memory.store import KEY_ROW_SHIFT, KEY_VIEW_SHIFT, MAX_GRID, Par
 def looked_through(parts: Iterable[Part], points: Tensor, margin: float) -> Tensor:
     """(N,) bool: the world point (N, 3) lies in front of a surface that some camera saw, on its way to that surface.
 
-    Each point is projected into every view that a camera wrote (tokens that are not imagined) and compared, in inverse
-    depth, with the plane of the token whose cell it falls into. It must be nearer by more than the fraction ``margin``.
+    Each point is compared with what every view saw there of which a camera wrote tokens (not imagined): see
+    ``in_front``.
     """
     found = torch.zeros(points.shape[0], dtype=torch.bool, device=points.device)
     for part in parts:
-        tokens, segment = part.columns, part.segment
-        views = segment.sees[: part.views].nonzero()[:, 0]
-        if not len(views):
-            continue
-        project = segment.project[views].view(-1, 3, 3)
-        ahead = points.to(torch.float64)[None] - tokens.lift[views].view(-1, 1, 3, 4)[..., 3]
-        x, y, z = (ahead @ project.transpose(1, 2)).unbind(-1)
-        u, v = x / z, y / z
-        inside = (z > 1e-6) & (u >= 0) & (v >= 0) & (u < MAX_GRID) & (v < MAX_GRID)
-        col, row = u.where(inside, 0.0).floor().to(torch.int64), v.where(inside, 0.0).floor().to(torch.int64)
-        key = (views[:, None] << KEY_VIEW_SHIFT) | (row << KEY_ROW_SHIFT) | col
-        at = torch.searchsorted(tokens.key, key).clamp(max=part.tokens - 1)
-        inverse, along_u, along_v = tokens.plane[:, at].to(torch.float64)
-        surface = inverse + (u - col - 0.5) * along_u + (v - row - 0.5) * along_v
-        seen = (tokens.key[at] == key) & (tokens.imagined[at] == 0)
-        # The planes of dead tokens are NaN: nothing lies in front of them.
-        found |= (inside & seen & (1 / z > surface * (1 + margin))).any(0)
+        views = part.segment.sees[: part.views].nonzero()
+        if len(views):
+            found |= in_front(part, views, points.T[:, None], margin).any(0)
     return found
+
+
+def in_front(part: Part, view: Tensor, points: Tensor, margin: float) -> Tensor:
+    """Whether a view saw something behind a world point.
+
+    The point is projected into the view and compared, in inverse depth, with the plane of the seen token whose cell it
+    falls into. It must be nearer by more than the fraction ``margin``.
+
+    Args:
+        part: of the memory.
+        view: numbers (...) of views of the part.
+        points: (3, ...), in shapes that broadcast with ``view``.
+    """
+    tokens, segment = part.columns, part.segment
+    centre, project = tokens.lift[view][..., 3::4], segment.project[view]
+    right, down, ahead = (points[k].to(torch.float64) - centre[..., k] for k in range(3))
+    # Written out: unlike a matmul, sums of products round the same however many there are.
+    x, y, z = (
+        project[..., k] * right + project[..., k + 1] * down + project[..., k + 2] * ahead for k in range(0, 9, 3)
+    )
+    u, v = x / z, y / z
+    inside = (z > 1e-6) & (u >= 0) & (v >= 0) & (u < MAX_GRID) & (v < MAX_GRID)
+    col, row = u.where(inside, 0.0).floor().to(torch.int64), v.where(inside, 0.0).floor().to(torch.int64)
+    key = (view << KEY_VIEW_SHIFT) | (row << KEY_ROW_SHIFT) | col
+    at = torch.searchsorted(tokens.key, key).clamp(max=part.tokens - 1)
+    inverse, along_u, along_v = tokens.plane[:, at].to(torch.float64)
+    surface = inverse + (u - col - 0.5) * along_u + (v - row - 0.5) * along_v
+    seen = (tokens.key[at] == key) & (tokens.imagined[at] == 0)
+    # The planes of dead tokens are NaN: nothing lies in front of them.
+    return inside & seen & (1 / z > surface * (1 + margin))

@@ -105,4 +105,4 @@ def test_memories_differ_in_contradiction_only() -> None:
     assert isinstance(on, LatentMemory) and isinstance(off, LatentMemory)
     assert on.rules.contradiction and not off.rules.contradiction
     assert {**on.rules.to_dict(), "contradiction": False} == off.rules.to_dict()
-    assert STRIDE == world.codec.stride
+    assert world.codec.stride == STRIDE

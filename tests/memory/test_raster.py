@@ -142,6 +142,20 @@ def test_what_a_camera_saw_beats_finer_and_newer_imagination() -> None:
     assert (view.imagined[0, 8:-8, 12:-12] == 0.0).all()
 
 
+def test_what_is_imagined_hides_nothing_from_a_camera_that_looked_through_its_place() -> None:
+    memory, near = LatentMemory(1), np.full(SIZE, 1.0)
+    memory.write(np.ones((1, *SIZE)), np.full(SIZE, 4.0), K, look())
+    memory.write(2 * np.ones((1, *SIZE)), near, K, look(), merge=False, imagined=1.0)  # in the sight lines of the first
+    view = memory.read(look(0.05, x=0.1), K, SIZE)
+    shown = view.latents[0, 0][view.visible[0] & (view.depth[0] > 3)]
+    np.testing.assert_allclose(shown.numpy(), 1.0, atol=1e-5)
+    assert shown.numel() > 0.8 * near.size
+    elsewhere = memory.read(look(x=2.0, z=-0.8), K, SIZE)  # where no camera looked, it may stand
+    assert ((elsewhere.latents - 2.0).abs() < 1e-5).any()
+    memory.write(3 * np.ones((1, *SIZE)), near, K, look(), merge=False)  # a camera sees it there after all
+    np.testing.assert_allclose(memory.read(look(), K, SIZE).latents, 3.0, atol=1e-5)
+
+
 @settings(max_examples=20)
 @given(seed=st.integers(0, 10_000), kind=st.sampled_from(["planes", "room", "noise"]), merge=st.booleans())
 def test_agrees_with_rays_against_planes(seed: int, kind: str, merge: bool) -> None:
