@@ -13,7 +13,7 @@ from torch import Tensor
 from mirage_env import geometry
 from mirage_env.files import atomic_write
 from mirage_env.geometry import Array
-from mirage_env.memory import LatentMemory
+from mirage_env.memory import LatentMemory, SpatialMemory
 from mirage_env.memory.io import memory_from_tensors, memory_to_tensors, read_tensors
 
 FORMAT = "mirage_env.WorldState"
@@ -34,7 +34,7 @@ class WorldState:
         scale: metres of this world per metre of the networks', whose camera always hangs 1.25 m above the floor.
     """
 
-    memory: LatentMemory
+    memory: SpatialMemory
     pose: Array
     latents: Tensor
     intrinsics: Array
@@ -44,7 +44,13 @@ class WorldState:
     scale: float = 1.0
 
     def save(self, path: str | Path) -> None:
-        """Write the state to one safetensors file, whole or not at all."""
+        """Write the state to one safetensors file, whole or not at all.
+
+        TypeError for a memory other than a ``LatentMemory``: it has no file format.
+        """
+        if not isinstance(self.memory, LatentMemory):
+            found = type(self.memory).__name__
+            raise TypeError(f"only states with a LatentMemory can be saved, this one has a {found}")
         tensors = {f"memory.{name}": value for name, value in memory_to_tensors(self.memory).items()}
         tensors |= {
             "pose": torch.as_tensor(self.pose).contiguous(),

@@ -22,7 +22,6 @@ from mirage_env.frame import Frame, from_uint8
 from mirage_env.geometry import Array
 from mirage_env.images import load_depth, load_image, resize_depth, resize_image
 from mirage_env.memory import LatentMemory, MemoryView, read_many
-from mirage_env.memory.latent_memory import EXPLAINED
 from mirage_env.memory.protocol import SpatialMemory, takes_images
 from mirage_env.models import weights
 from mirage_env.models.protocols import Codec, Denoiser, DepthModel, Sampling
@@ -166,24 +165,19 @@ class WorldModel:
         grid_K = self._grid(K)
         latents = self.codec.encode(from_uint8(pixels[None]))
         memory, scale = state.memory.fork(), state.scale
-        # Without the networks and with nothing imagined so far, what the memory shows does not matter.
-        seen = memory.read(pose, grid_K, size=tuple(latents.shape[-2:])) if depth is None or state.steps else None
         if true_depth is not None:
             true_depth = resize_depth(true_depth, (pixels.shape[0], pixels.shape[1]))
             grid_depth = depths.to_grid(torch.as_tensor(true_depth)[None], self.codec.stride)[0]
+            error = None
         else:
-            assert seen is not None
-            lens = torch.as_tensor(grid_K, dtype=torch.float32)[None]
-            grid_depth = self.depth_model.estimate(latents, lens, seen.depth / scale).depth[0] * scale
+            known = memory.read(pose, grid_K, size=tuple(latents.shape[-2:])).depth / scale
+            estimate = self.depth_model.estimate(latents, torch.as_tensor(grid_K, dtype=torch.float32)[None], known)
+            grid_depth, error = estimate.depth[0] * scale, estimate.relative_error[0]
             if camera_height is not None:
                 floor = floor_scale(grid_depth, torch.as_tensor(grid_K), torch.as_tensor(pose), camera_height)
                 grid_depth, scale = (grid_depth * floor, scale * floor) if floor is not None else (grid_depth, scale)
-        explained = None  # the memory finds out, but what was imagined must not keep out what a camera sees
-        if seen is not None and bool((seen.imagined > 0).any()):
-            agrees = (seen.depth[0] - grid_depth).abs() <= EXPLAINED * grid_depth
-            explained = seen.visible[0] & agrees & (seen.imagined[0] == 0)
         pictures = {"image": pixels, "image_depth": true_depth} if takes_images(memory) else {}
-        memory.write(latents[0], grid_depth, grid_K, pose, explained=explained, **pictures)
+        memory.write(latents[0], grid_depth, grid_K, pose, error=error, **pictures)
         own = tuple(latents.shape[-2:]) == self._grid_size(state) and np.allclose(K, state.intrinsics, rtol=1e-6)
         shown = latents[0] if own else torch.zeros(0)
         return dataclasses.replace(state, memory=memory, pose=pose, latents=shown, scale=scale)

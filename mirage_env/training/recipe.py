@@ -6,6 +6,7 @@ depth      from latents; denoiser: what the memory does not show; both on clean 
 rollouts   what the world loop of these parts shows itself
 drift      depth and denoiser go on, on readouts and rollouts
 distil     a denoiser of several passes taught to a one-pass one
+decoder    the codec's decoder goes on alone: sharper pictures from the same latents, at any time after the codec
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ from mirage_env.training.readouts import Readouts, make_readouts, saved_source
 from mirage_env.training.rollouts import make_rollouts
 from mirage_env.world import WorldModel
 
-STAGES = ("codec", "readouts", "depth", "denoiser", "rollouts", "drift", "distil")
-_NEEDS_VIEWS = {"codec", "readouts", "rollouts"}
+STAGES = ("codec", "readouts", "depth", "denoiser", "rollouts", "drift", "distil", "decoder")
+_NEEDS_VIEWS = {"codec", "readouts", "rollouts", "decoder"}
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class Recipe:
     depth_drift: Settings = field(default_factory=lambda: Settings(steps=2_000, batch=24, learning_rate=5e-4))
     denoiser_drift: Settings = field(default_factory=lambda: Settings(steps=4_000, batch=24, learning_rate=5e-4))
     distil: Settings = field(default_factory=lambda: Settings(steps=2_000, batch=24, learning_rate=3e-4))
+    decoder: Settings = field(default_factory=lambda: Settings(steps=3_000, batch=8, learning_rate=5e-4))
 
     @classmethod
     def from_json(cls, path: str | Path) -> Recipe:
@@ -172,6 +174,8 @@ def train_stages(
                 getattr(run, kind)(f"{kind}-drift", kind, settings, run.samples("readouts", "rollouts"))
     if "distil" in stages and not run.over:
         run.distil(codec)
+    if "decoder" in stages and not run.over:
+        run.decoder(codec, views, held_out)
     run.finish(codec)
 
 
@@ -244,6 +248,12 @@ class _Run:
         student = copy.deepcopy(teacher).requires_grad_(True)
         self.train(student, losses, settings, "distil", lambda m: validate_denoiser(m, unseen))
 
+    def decoder(self, codec: TinyCodec, views: Trajectories, held_out: Trajectories) -> None:
+        model, settings = copy.deepcopy(codec).to(memory_format=torch.channels_last), self.recipe.decoder  # type: ignore[call-overload]
+        model.requires_grad_(False).decoder.requires_grad_(True)
+        losses = codec_losses(views, settings.batch, self.recipe.max_gap, self.recipe.warp_weight, device=self.device)
+        self.train(model, losses, settings, "decoder", lambda m: validate_codec(m, held_out))
+
     def parts(self, codec: TinyCodec, depth: str, denoiser: str) -> weights.Parts:
         steps = self.recipe.denoiser_steps
         return weights.Parts(codec, self._depth_model(depth).cpu(), self._denoiser(denoiser).cpu(), steps)
@@ -257,8 +267,16 @@ class _Run:
             part: next((stage for stage in names if (self.out / stage / "checkpoint.pt").exists()), None)
             for part, names in stages.items()
         }
+        if (self.out / "decoder" / "checkpoint.pt").exists():
+            codec = self._with_tuned_decoder(codec)
         if latest["depth"] and latest["denoiser"]:
             weights.save(self.parts(codec, latest["depth"], latest["denoiser"]), self.out / "model")
+
+    def _with_tuned_decoder(self, codec: TinyCodec) -> TinyCodec:
+        """The codec with the decoder of the stage "decoder", if that went on from this codec."""
+        tuned = load_average(copy.deepcopy(codec), self.out / "decoder")
+        assert isinstance(tuned, TinyCodec)
+        return tuned if _fingerprint(tuned.encoder) == _fingerprint(codec.encoder) else codec
 
     def _depth_model(self, stage: str | None) -> TinyDepth:
         torch.manual_seed(self.recipe.depth.seed)  # so that a stage starts alike, whatever ran before it

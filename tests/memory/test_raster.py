@@ -143,15 +143,14 @@ def test_what_a_camera_saw_beats_finer_and_newer_imagination() -> None:
 
 
 def test_what_is_imagined_hides_nothing_from_a_camera_that_looked_through_its_place() -> None:
-    memory, near = LatentMemory(1), np.full(SIZE, 1.0)
-    memory.write(np.ones((1, *SIZE)), np.full(SIZE, 4.0), K, look())
-    memory.write(2 * np.ones((1, *SIZE)), near, K, look(), merge=False, imagined=1.0)  # in the sight lines of the first
+    memory, near, far = LatentMemory(1), np.full(SIZE, 1.0), np.full(SIZE, 4.0)
+    far[:, 16:] = 0  # nothing is known about the right half
+    memory.write(np.ones((1, *SIZE)), far, K, look())
+    memory.write(2 * np.ones((1, *SIZE)), near, K, look(), merge=False, imagined=1.0)
+    view = memory.read(look(), K, SIZE)
+    np.testing.assert_allclose(view.latents[0, 0].numpy(), np.where(far > 0, 1.0, 2.0), atol=1e-5)
     view = memory.read(look(0.05, x=0.1), K, SIZE)
-    shown = view.latents[0, 0][view.visible[0] & (view.depth[0] > 3)]
-    np.testing.assert_allclose(shown.numpy(), 1.0, atol=1e-5)
-    assert shown.numel() > 0.8 * near.size
-    elsewhere = memory.read(look(x=2.0, z=-0.8), K, SIZE)  # where no camera looked, it may stand
-    assert ((elsewhere.latents - 2.0).abs() < 1e-5).any()
+    np.testing.assert_allclose(view.latents[0, 0][:, 4:12].numpy(), 1.0, atol=1e-5)
     memory.write(3 * np.ones((1, *SIZE)), near, K, look(), merge=False)  # a camera sees it there after all
     np.testing.assert_allclose(memory.read(look(), K, SIZE).latents, 3.0, atol=1e-5)
 

@@ -44,6 +44,7 @@ TINY = Recipe(
     depth_drift=SETTINGS,
     denoiser_drift=SETTINGS,
     distil=SETTINGS,
+    decoder=SETTINGS,
 )
 
 
@@ -71,7 +72,7 @@ def bits(folder: Path) -> dict[str, bytes]:
 
 
 def test_all_stages_end_in_a_model_that_imagines(trained: Path, data: Path) -> None:
-    for stage in ("codec", "depth", "denoiser", "depth-drift", "denoiser-drift", "distil"):
+    for stage in ("codec", "depth", "denoiser", "depth-drift", "denoiser-drift", "distil", "decoder"):
         assert {"checkpoint.pt", "log.jsonl", "curves.png"} <= {p.name for p in (trained / stage).iterdir()}
     world = WorldModel.from_pretrained(trained / "model")
     view = read_shard(list_shards(data / "val")[0])
