@@ -27,6 +27,7 @@ from mirage_env.files import writable_folder
 from mirage_env.frame import from_uint8
 from mirage_env.geometry import Array
 from mirage_env.images import load_image, resize_image
+from mirage_env.memory import LatentMemory
 from mirage_env.simulators.base import Camera
 from mirage_env.state import WorldState
 from mirage_env.world import DEFAULT_CAMERA_HEIGHT, WorldModel
@@ -184,6 +185,7 @@ def photo_setting(
 
 def free_way(state: WorldState, camera_height: float, half_width: float = 0.3, margin: float = 0.6) -> float:
     """Metres ahead of the state's camera that hold nothing between ankle and head, as far as its memory knows."""
+    assert isinstance(state.memory, LatentMemory)
     points = geometry.transform(geometry.invert(state.pose.astype(np.float64)), state.memory.positions.double().numpy())
     height = camera_height - points[:, 1]
     in_way = (np.abs(points[:, 0]) < half_width) & (height > 0.15) & (height < 1.5) & (points[:, 2] > 0)

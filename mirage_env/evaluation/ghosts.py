@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from trimesh.remesh import subdivide_to_size
 
 from mirage_env.evaluation.metrics import psnr
@@ -103,7 +103,7 @@ class TrueSurface:
         if not (math.isfinite(spacing) and spacing > 0):
             raise ValueError(f"spacing must be above 0 metres, got {spacing!r}")
         self.meshes, self.spacing = tuple(meshes), float(spacing)
-        self._trees = [cKDTree(_corners(mesh, spacing)) for mesh in self.meshes]
+        self._trees = [KDTree(_corners(mesh, spacing)) for mesh in self.meshes]
 
     def with_meshes(self, meshes: Sequence[TexturedMesh]) -> TrueSurface:
         """This surface and that of more meshes; shares what was prepared."""
@@ -267,5 +267,5 @@ def _pooled_psnr(pictures: Array, reference: Array, mask: Array) -> float:
 
 
 def _corners(mesh: TexturedMesh, spacing: float) -> Array:
-    corners, _ = subdivide_to_size(mesh.vertices, mesh.faces, spacing, max_iter=16)
+    corners = subdivide_to_size(mesh.vertices, mesh.faces, spacing, max_iter=16)[0]
     return np.asarray(corners, dtype=np.float64)

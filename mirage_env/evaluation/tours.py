@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -87,7 +87,7 @@ def errand_loop(simulator: Simulator, start: AgentStart, steps: int, rng: np.ran
     turn_angle = fitting_turn_angle(steps)
     out = out_steps(steps, turn_angle)
     # Tries that were blocked add views, too, so that more of them are allowed than the walk has steps.
-    walk = Walk(Careful(simulator), 20 * out + 2, FORWARD_STEP, turn_angle)
+    walk = Walk(cast(Simulator, Careful(simulator)), 20 * out + 2, FORWARD_STEP, turn_angle)
     walk.begin(None, start)
     for _ in range(min(ROOM_AHEAD, out)):
         if walk.act(FORWARD):

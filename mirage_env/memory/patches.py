@@ -27,6 +27,7 @@ class Surfels(NamedTuple):
         viewpoints: (N, 3) float32, centre of the camera that wrote the token.
         bridges: (N,) bool, whether the token lies between a nearer and a farther neighbour in its view and neither
             continues its plane: a mixture of the two surfaces of a depth edge, not a surface.
+        imagined: (N,) float32, 0 where a camera saw the token, 1 where it was imagined.
     """
 
     positions: Tensor
@@ -35,6 +36,7 @@ class Surfels(NamedTuple):
     extents: Tensor
     viewpoints: Tensor
     bridges: Tensor
+    imagined: Tensor
 
 
 def surfels_of(parts: Iterable[Part], start: int, device: torch.device) -> Surfels:
@@ -47,7 +49,7 @@ def surfels_of(parts: Iterable[Part], start: int, device: torch.device) -> Surfe
     if not found:
         empty = torch.zeros(0, 3, device=device)
         none = torch.zeros(0, dtype=torch.bool, device=device)
-        return Surfels(empty, empty, empty, torch.zeros(0, 4, device=device), empty, none)
+        return Surfels(empty, empty, empty, torch.zeros(0, 4, device=device), empty, none, empty[:, 0])
     return Surfels(*(torch.cat(columns) for columns in zip(*found, strict=True)))
 
 
@@ -65,6 +67,7 @@ def _part_surfels(tokens: Tokens, first: int) -> Surfels:
         extents=torch.stack([torch.where(tokens.trim[first:] >> k & 1 > 0, TRIMMED, 0.5) for k in range(4)], dim=1),
         viewpoints=lift[..., 3].float(),
         bridges=_bridges(tokens.key, tokens.plane, first),
+        imagined=tokens.imagined[first:],
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mirage_env.geometry import Array
-from mirage_env.memory import LatentMemory
+from mirage_env.memory import LatentMemory, SpatialMemory
 
 CELL = 0.05
 """Metres per cell."""
@@ -39,7 +39,8 @@ class OccupancyGrid:
     Each token is a surfel, sampled more densely than the cells. A cell is floor where a sample lies at the height of
     the floor, an obstacle where another one lies between ankle and head height; everything else is unknown. Left out
     are streaks between the two surfaces of a depth edge: surfels nearly parallel to the ray that saw them, and those
-    that bridge a nearer and a farther neighbour, neither of which continues their plane.
+    that bridge a nearer and a farther neighbour, neither of which continues their plane; and what was imagined where a
+    camera saw that there is nothing.
 
     Rows go with world z, columns with x; the lattice is anchored at the world's origin, so a grid depends on the tokens
     only, not on how often it was extended.
@@ -86,14 +87,17 @@ class OccupancyGrid:
         (x, z), (rows, columns) = self.origin, self.obstacle.shape
         return float(x), float(x + columns * self.cell), float(z + rows * self.cell), float(z)
 
-    def extended(self, memory: LatentMemory) -> OccupancyGrid:
+    def extended(self, memory: SpatialMemory) -> OccupancyGrid:
         """The grid with the tokens that the memory holds beyond those known; itself where there are none.
 
         After the memory removed or replaced tokens, all that it holds is rasterised anew; where an agent stood stays.
 
         Raises:
+            TypeError: it is not a ``LatentMemory``: other memories have no surface to walk into.
             ValueError: the memory holds fewer tokens than were rasterised: it is another one.
         """
+        if not isinstance(memory, LatentMemory):
+            raise TypeError(f"obstacles are known from a LatentMemory, got a {type(memory).__name__}")
         if memory.removed != self.removed:
             none = _frozen(np.zeros_like(self.obstacle))
             return replace(self, obstacle=none, floor=none, tokens=0, removed=memory.removed).extended(memory)
@@ -160,7 +164,8 @@ def surface_samples(memory: LatentMemory, start: int, floor_height: float, cell:
 
     Returns world points (S, 3) and whether each lies on a level surfel (S,).
 
-    Streaks are left out, and so are surfels wholly outside the heights that matter. Samples of a surfel are at most 0.8
+    Streaks are left out, and so are surfels wholly outside the heights that matter, and imagined samples in the sight
+    lines of a camera. Samples of a surfel are at most 0.8
     cells apart (farther on surfels larger than 32 cells).
     """
     surfels = memory.surfels(start)
@@ -191,4 +196,7 @@ def surface_samples(memory: LatentMemory, start: int, floor_height: float, cell:
     i, j = step % n_u[surfel], step // n_u[surfel]
     a = start_u[surfel] + (i + 0.5) * (size_u / n_u)[surfel]
     b = start_v[surfel] + (j + 0.5) * (size_v / n_v)[surfel]
-    return position[surfel] + a[:, None] * u[surfel] + b[:, None] * v[surfel], flat[surfel]
+    points, flat = position[surfel] + a[:, None] * u[surfel] + b[:, None] * v[surfel], flat[surfel]
+    doubtful = np.flatnonzero(surfels.imagined.cpu().numpy()[keep][surfel] > 0)
+    wrong = doubtful[memory.looked_through(points[doubtful]).cpu().numpy()] if len(doubtful) else doubtful
+    return np.delete(points, wrong, axis=0), np.delete(flat, wrong)

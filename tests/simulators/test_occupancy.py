@@ -196,3 +196,15 @@ def test_what_the_memory_removes_leaves_the_grid_and_where_an_agent_stood_stays(
     assert after.stood.sum() == before.stood.sum() > 0
     assert after.extended(memory) is after
     assert near(before, before.obstacle, 0.0, -1.5)  # a value
+
+
+def test_what_was_imagined_in_a_camera_s_sight_lines_is_no_obstacle() -> None:
+    pose, K = geometry.camera_pose((0.0, 0.0, 0.0), 0.0, 1.25), geometry.scale_intrinsics(CAMERA.intrinsics, 1 / STRIDE)
+    grid, wall = np.zeros((1, 32, 32)), np.full((32, 32), 3.0)
+    for sees, blocked in ((True, False), (False, True)):
+        memory = LatentMemory(channels=1)
+        memory.write(grid, wall, K, pose, imagined=0.0 if sees else 1.0)
+        memory.write(grid, wall / 2, K, pose, imagined=1.0, merge=False)
+        found = OccupancyGrid(0.0).extended(memory)
+        assert near(found, found.obstacle, 0.0, -3.0)
+        assert near(found, found.obstacle, 0.0, -1.5) == blocked
