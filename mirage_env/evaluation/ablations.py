@@ -26,7 +26,16 @@ from mirage_env.models.protocols import Denoised, Denoiser, DepthEstimate, Depth
 from mirage_env.state import WorldState
 from mirage_env.world import WorldModel
 
-SWITCHES = ("merge", "footprint", "contradiction", "edges")
+SWITCHES: dict[str, dict[str, Any]] = {
+    "no merge": {"merge": False},
+    "no footprint": {"footprint": False},
+    "no contradiction": {"contradiction": False},
+    "no edges": {"edges": False},
+    "no sight lines": {"sight_lines": False},
+    "no near bound": {"near": 0.0},
+    "no refine": {"refine": None},
+}
+"""Rules of the memory that are turned off, one at a time."""
 PASSES = (1, 2, 4)
 NOISE = (0.02, 0.05, 0.10, 0.20)
 START_VIEWS = (2, 4, 8)
@@ -134,12 +143,12 @@ def _lanes(episode: Episode, poses: Array, truth: Truth, measured: list[int], ou
     lanes = {MIRAGE: Lane(world, begun, poses, measured)}
     channels = world.codec.channels
 
-    def without(switch: str) -> Callable[[], LatentMemory]:
-        return lambda: LatentMemory(channels, rules=dataclasses.replace(MemoryRules(), **{switch: False}))
+    def with_rules(changes: dict[str, Any]) -> Callable[[], LatentMemory]:
+        return lambda: LatentMemory(channels, rules=dataclasses.replace(MemoryRules(), **changes))
 
-    for switch in SWITCHES:
-        variant = world.with_memory(without(switch), f"no {switch}")
-        lanes[f"no {switch}"] = Lane(variant, episode.begin(variant, first), poses, measured)
+    for name, changes in SWITCHES.items():
+        variant = world.with_memory(with_rules(changes), name)
+        lanes[name] = Lane(variant, episode.begin(variant, first), poses, measured)
     for passes in PASSES:
         if passes != world.denoiser_steps:
             lanes[f"{passes} passes"] = Lane(_with(world, denoiser_steps=passes), begun, poses, measured)

@@ -7,7 +7,8 @@ derivatives.
 1. For every pair of a token and a target cell whose centre its footprint covers, the homography is inverted at that
    centre: the exact offset in the source cell and the exact z-depth on its plane.
 2. What was imagined in the way of what a camera saw does not count: where a seen surfel lies behind it whose own view
-   looked straight through the place. It may stand there as the edge of something coarse, or at a guessed depth.
+   looked straight through the place. It may stand there as the edge of something coarse, or at a guessed depth. Nor
+   does what was imagined right in front of the camera.
 3. The nearest z per cell decides which surface is seen. Of the tokens on that surface (within a tolerance of it) that
    face the camera, what a camera saw beats what was imagined; among equals ``sampling_cost`` chooses one. Surfels seen
    from behind hide what lies behind them but show nothing: what is in front of them there has never been seen. The
@@ -81,7 +82,7 @@ def sampling_cost(hits: Hits) -> Tensor:
 def read_footprints(jobs: Sequence[Job], cameras: Targets, canvas: Canvas) -> None:
     """Fill ``canvas`` with what ``cameras`` see of the tokens' footprints."""
     cells = canvas.token.shape[0]
-    hits = _out_of_sight_lines(rasterize(jobs, cameras), jobs, cameras, cells)
+    hits = _in_nobodys_way(rasterize(jobs, cameras), jobs, cameras, cells)
     near = torch.full((cells,), torch.inf, dtype=torch.float64, device=hits.z.device)
     hides = (hits.magnification > 0) | (hits.doubt == 0)
     near.scatter_reduce_(0, hits.cell, torch.where(hides, hits.z, torch.inf), "amin", include_self=True)
@@ -100,24 +101,25 @@ def read_footprints(jobs: Sequence[Job], cameras: Targets, canvas: Canvas) -> No
         canvas.show(mine.cell, job.part, mine.token, interpolate(job.part, mine.token, mine.du, mine.dv), offset)
 
 
-def _out_of_sight_lines(hits: Hits, jobs: Sequence[Job], cameras: Targets, cells: int) -> Hits:
-    """The hits without those of imagined tokens that stand where a camera saw that there is nothing.
+def _in_nobodys_way(hits: Hits, jobs: Sequence[Job], cameras: Targets, cells: int) -> Hits:
+    """The hits without those of imagined tokens that are too near, or where a camera saw that there is nothing.
 
     The witness is the view of the nearest seen surfel behind the hit, in the same cell.
     """
-    seen = (hits.doubt == 0) & (hits.magnification > 0)
+    guessed = hits.doubt > 0
+    near = torch.tensor([job.near for job in jobs], dtype=torch.float64, device=hits.z.device)
+    lines = torch.tensor([job.sight_lines for job in jobs], device=hits.z.device)
+    wrong = guessed & (hits.z < near[hits.job])
+    seen = ~guessed & (hits.magnification > 0)
     key = torch.where(seen, ordered_key(hits.z.to(torch.float32), hits.index), NOBODY)
     nearest = smallest_key(hits.cell, key, cells)
     witness = torch.zeros(cells, dtype=torch.int64, device=key.device)
     chosen = (seen & (nearest[hits.cell] == key)).nonzero()[:, 0]
     witness[hits.cell[chosen]] = chosen
     behind = witness[hits.cell]
-    doubtful = (hits.doubt > 0) & (nearest[hits.cell] != NOBODY) & (hits.z * (1.0 + SAME_SURFACE) < hits.z[behind])
-    at = doubtful.nonzero()[:, 0]
-    if not len(at):
-        return hits
+    hiding = guessed & (nearest[hits.cell] != NOBODY) & (hits.z * (1.0 + SAME_SURFACE) < hits.z[behind])
+    at = (hiding & ~wrong & lines[hits.job]).nonzero()[:, 0]
     points = _world_points(hits.cell[at], hits.z[at], cameras)
-    wrong = torch.zeros_like(doubtful)
     job, token = hits.job[behind[at]], hits.token[behind[at]]
     for k, part in enumerate(job.part for job in jobs):
         mine = (job == k).nonzero()[:, 0]

@@ -139,7 +139,7 @@ class ReferenceMemory:
         shown = {}
         for r in range(size[0]):
             for c in range(size[1]):
-                sights = self._out_of_sight_lines(self.sights(pose, K, r, c), pose, K, r, c)
+                sights = self._in_nobodys_way(self.sights(pose, K, r, c), pose, K, r, c)
                 nearest = min((s.z for s in sights if s.faces or self._doubt(s) == 0), default=0.0)
                 seen = [s for s in sights if s.faces and s.z <= nearest * (1 + SAME_SURFACE)]
                 if seen:
@@ -147,10 +147,11 @@ class ReferenceMemory:
                     shown[r, c] = (best.z, _interpolated(self.tokens[best.token], best.du, best.dv))
         return shown
 
-    def _out_of_sight_lines(self, sights: list[Sight], pose: Array, K: Array, row: int, col: int) -> list[Sight]:
-        """Without what was imagined where the view of the nearest seen surfel looked through."""
+    def _in_nobodys_way(self, sights: list[Sight], pose: Array, K: Array, row: int, col: int) -> list[Sight]:
+        """Without what was imagined too near, or where the view of the nearest seen surfel looked through."""
         seen = [s for s in sights if s.faces and self._doubt(s) == 0]
-        if not seen:
+        sights = [s for s in sights if self._doubt(s) == 0 or s.z >= self.rules.near]
+        if not seen or not self.rules.sight_lines:
             return sights
         witness = min(seen, key=lambda s: (np.float32(s.z), -s.token))
         view, left = self.tokens[witness.token].view, []

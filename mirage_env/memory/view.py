@@ -41,13 +41,16 @@ class MemoryView:
 class Job(NamedTuple):
     """One part of a memory, and the run of cameras ``first`` to ``last`` (excluded) that look at it.
 
-    ``base`` is the number of tokens that the memory holds before this part.
+    ``base`` is the number of tokens that the memory holds before this part; ``near`` and ``sight_lines`` are as in
+    ``MemoryRules``.
     """
 
     part: Part
     base: int
     first: int
     last: int
+    near: float = 0.0
+    sight_lines: bool = False
 
 
 class Canvas:

@@ -12,6 +12,7 @@ from mirage_env import geometry
 from mirage_env.geometry import Array
 from mirage_env.memory import LatentMemory
 from mirage_env.memory.reference import ReferenceMemory
+from mirage_env.memory.rules import MemoryRules
 from tests.memory.scenes import look, plane_depth, random_room_pose, room_depth, world_points
 
 SIZE = (24, 32)
@@ -153,6 +154,21 @@ def test_what_is_imagined_hides_nothing_from_a_camera_that_looked_through_its_pl
     np.testing.assert_allclose(view.latents[0, 0][:, 4:12].numpy(), 1.0, atol=1e-5)
     memory.write(3 * np.ones((1, *SIZE)), near, K, look(), merge=False)  # a camera sees it there after all
     np.testing.assert_allclose(memory.read(look(), K, SIZE).latents, 3.0, atol=1e-5)
+
+
+def test_without_the_rule_what_is_imagined_hides_what_is_behind_it() -> None:
+    memory = LatentMemory(1, rules=MemoryRules(sight_lines=False))
+    memory.write(np.ones((1, *SIZE)), np.full(SIZE, 4.0), K, look())
+    memory.write(2 * np.ones((1, *SIZE)), np.full(SIZE, 1.0), K, look(), merge=False, imagined=1.0)
+    np.testing.assert_allclose(memory.read(look(), K, SIZE).latents, 2.0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("near", "imagined", "shown"), [(0.5, 1.0, False), (0.5, 0.0, True), (0.0, 1.0, True)])
+def test_imagined_surface_right_in_front_of_the_camera_is_not_shown(near: float, imagined: float, shown: bool) -> None:
+    memory = LatentMemory(1, rules=MemoryRules(near=near))
+    memory.write(np.ones((1, *SIZE)), np.full(SIZE, 0.45), K, look(), imagined=imagined)
+    assert memory.read(look(), K, SIZE).visible.all() == shown
+    assert memory.read(look(z=0.1), K, SIZE).visible.float().mean() > 0.5
 
 
 @settings(max_examples=20)
