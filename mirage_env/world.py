@@ -18,6 +18,7 @@ from torch import Tensor
 
 from mirage_env import depth as depths
 from mirage_env import geometry
+from mirage_env.cracks import close_cracks, crack_cells
 from mirage_env.frame import Frame, from_uint8
 from mirage_env.geometry import Array
 from mirage_env.images import load_depth, load_image, resize_depth, resize_image
@@ -221,14 +222,17 @@ class WorldModel:
         grid_K = np.stack([self._grid(state.intrinsics) for state in states])
         view = read_many([state.memory for state in states], poses, grid_K, size=sizes.pop())
         latents, depth, imagined = view.latents.clone(), view.depth.clone(), view.imagined.clone()
-        unseen = ~view.visible
+        cracks = crack_cells(view.visible) if imagine != "never" else torch.zeros_like(view.visible)
+        unseen = ~view.visible & ~cracks
         keep = torch.ones_like(unseen)
         share = unseen.float().mean((1, 2))
+        if bool(cracks.any()):
+            close_cracks(cracks, view, latents, depth, imagined, LEAST)
         if imagine != "never":
             chosen = (share > threshold) if imagine == "new" else torch.ones_like(share, dtype=torch.bool)
             if chosen.any():
                 grids = (latents, depth, imagined)
-                self._imagine(chosen.nonzero()[:, 0], states, grid_K, view, grids, imagine == "always")
+                self._imagine(chosen.nonzero()[:, 0], states, grid_K, view, unseen, grids, imagine == "always")
             for i in (chosen & unseen.any((1, 2))).nonzero()[:, 0].tolist():
                 depth[i], keep[i] = behind_seen_space(states[i].memory, depth[i], unseen[i], grid_K[i], poses[i])
         fresh = unseen & (depth > 0)
@@ -256,7 +260,7 @@ class WorldModel:
             if bool(fresh[i].any()):
                 memory = memory.fork()
                 memory.write(
-                    written[i], depth[i], grid_K[i], poses[i], keep[i], explained=view.visible[i], imagined=trust[i]
+                    written[i], depth[i], grid_K[i], poses[i], keep[i], explained=~unseen[i], imagined=trust[i]
                 )
             new_states.append(
                 dataclasses.replace(state, memory=memory, pose=poses[i], latents=latents[i], steps=state.steps + 1)
@@ -269,10 +273,11 @@ class WorldModel:
         states: Sequence[WorldState],
         grid_K: Array,
         view: MemoryView,
+        unseen: Tensor,
         grids: tuple[Tensor, Tensor, Tensor],
         everything: bool,
     ) -> None:
-        """Fill latents, depth and ``imagined`` of chosen worlds in place, where the memory shows nothing.
+        """Fill latents, depth and ``imagined`` of chosen worlds in place, in their ``unseen`` cells.
 
         If ``everything``, latents are the denoiser's everywhere.
         """
@@ -284,10 +289,11 @@ class WorldModel:
         clean, error = self.denoiser.denoise(
             readout, seen_depth, visible, imagined[chosen], K, noise, self.denoiser_steps
         )
-        latents[chosen] = clean if everything else torch.where(visible[:, None], readout, clean)
+        open_ = unseen[chosen]
+        latents[chosen] = clean if everything else torch.where(open_[:, None], clean, latents[chosen])
         estimate = self.depth_model.estimate(latents[chosen], K, seen_depth).depth * scale
-        depth[chosen] = torch.where(visible, depth[chosen], estimate)
-        imagined[chosen] = torch.where(visible, imagined[chosen], error.clamp(LEAST, 1.0))
+        depth[chosen] = torch.where(open_, estimate, depth[chosen])
+        imagined[chosen] = torch.where(open_, error.clamp(LEAST, 1.0), imagined[chosen])
 
     @torch.no_grad()
     def frame(self, state: WorldState) -> Frame:

@@ -21,6 +21,9 @@ ROOM_AHEAD = 6
 ROOM_RADIUS = 2.5
 """Metres of floor around the start that count as its room where the simulator knows no rooms."""
 _TRIES = 48
+SURVEY = 4
+"""Places of a room from which an agent looks all round before anything else."""
+_FULL_TURN = 36
 _ERRAND = 30
 _PATIENCE = 8
 
@@ -104,23 +107,30 @@ def errand_loop(simulator: Simulator, start: AgentStart, steps: int, rng: np.ran
 
 
 def errands_in_room(simulator: Simulator, start: AgentStart, steps: int, rng: np.random.Generator) -> Array:
-    """Poses (steps + 1, 4, 4) of errands and looks around that stay in the room of the start.
+    """Poses (steps + 1, 4, 4) of a survey, then errands and looks around, that stay in the room of the start.
 
-    The room is the one that a generated home names; elsewhere, the floor within ``ROOM_RADIUS`` metres of way.
+    In the survey the agent looks all round at ``SURVEY`` places, each as far as can be from those before. The room is
+    the one that a generated home names; elsewhere, the floor within ``ROOM_RADIUS`` metres of way.
     """
     walk = Walk(simulator, steps + 1, FORWARD_STEP, TURN_ANGLE)
     walk.begin(None, start)
-    inside = _room_of(simulator, np.asarray(start.position))
+    place = np.asarray(start.position)
+    inside = _room_of(simulator, place)
+    known = [place]
     while not walk.done:
-        if rng.random() < 0.3:
-            walk.turn(int(rng.integers(9, 37)), int(rng.integers(2, 4)))
-            continue
-        goals = [simulator.sample_navigable_point(rng) for _ in range(16)]
-        near = [goal for goal in goals if inside(goal)]
-        if near:
-            walk_to(walk, near[0], rng, limit=_ERRAND)
-        else:
+        near = [goal for goal in (simulator.sample_navigable_point(rng) for _ in range(64)) if inside(goal)]
+        if len(known) <= SURVEY or rng.random() < 0.3:
+            walk.turn(
+                _FULL_TURN if len(known) <= SURVEY else int(rng.integers(9, _FULL_TURN + 1)), int(rng.integers(2, 4))
+            )
+        if not near:
             walk.turn(9, 2)
+            continue
+        goal = near[0]
+        if len(known) < SURVEY:
+            goal = max(near, key=lambda p: min(float(np.linalg.norm(p - other)) for other in known))
+        known.append(goal)
+        walk_to(walk, goal, rng, limit=_ERRAND)
     return _poses(walk)
 
 

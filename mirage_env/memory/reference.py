@@ -89,10 +89,10 @@ class ReferenceMemory:
         seen = {cell for cell in sound if made_up[cell] == 0}
         if rules.contradiction:
             self._drop(slow.contradicted(self, depth, K, pose, seen, off))
-        known, finest = slow.explained(self, depth, K, pose, made_up, rules.refine)
+        here, beside, finest = slow.explained(self, depth, K, pose, made_up, rules.refine)
         if rules.merge and self.tokens:
-            new = wanted - known
-            wanted = {(r, c) for r, c in wanted if any(abs(r - i) <= 1 and abs(c - j) <= 1 for i, j in new)}
+            new = slow.next_to(wanted - here, wanted - beside)
+            wanted = slow.next_to(wanted, new)
         if rules.refine is not None and seen:
             finest |= {cell: min(1.0, finest.get(cell, math.inf)) for cell in wanted & seen}
             self._drop(slow.superseded(self, depth, K, pose, finest, rules.refine))

@@ -71,19 +71,28 @@ def contradicted(
 
 def explained(
     memory: ReferenceMemory, depth: Array, K: Array, pose: Array, imagined: Array, refine: float | None
-) -> tuple[set[Cell], dict[Cell, float]]:
-    """The cells that the memory explains, and where cameras have sampled their surface, the least magnification."""
-    known, finest = set(), {}
-    for row, col in zip(*(depth > 0).nonzero(), strict=True):
-        for sight in memory.sights(pose, K, row, col):
-            if not sight.faces or abs(sight.z - depth[row, col]) > EXPLAINED * depth[row, col]:
-                continue
-            level = doubt(memory.tokens[sight.token].imagined)
-            if level <= doubt(float(imagined[row, col])) and (refine is None or sight.magnification <= refine):
-                known.add((int(row), int(col)))
-            if level == 0:
-                finest[int(row), int(col)] = min(sight.magnification, finest.get((int(row), int(col)), math.inf))
-    return known, finest
+) -> tuple[set[Cell], set[Cell], dict[Cell, float]]:
+    """The cells that the memory explains, those that it explains in or beside them, and where cameras have sampled
+    their surface, the least magnification."""
+    here, beside, finest = set(), set(), {}
+    sights = {cell: [s for s in memory.sights(pose, K, *cell) if s.faces] for cell in np.ndindex(*depth.shape)}
+    for cell in (cell for cell in sights if depth[cell] > 0):
+        for step in itertools.product((-1, 0, 1), repeat=2):
+            for sight in sights.get((cell[0] + step[0], cell[1] + step[1]), []):
+                if abs(sight.z - depth[cell]) > EXPLAINED * depth[cell]:
+                    continue
+                level = doubt(memory.tokens[sight.token].imagined)
+                if level <= doubt(float(imagined[cell])) and (refine is None or sight.magnification <= refine):
+                    beside.add(cell)
+                    here |= {cell} if step == (0, 0) else set()
+                if level == 0 and step == (0, 0):
+                    finest[cell] = min(sight.magnification, finest.get(cell, math.inf))
+    return here, beside, finest
+
+
+def next_to(cells: set[Cell], others: set[Cell]) -> set[Cell]:
+    """The cells that are among the others, or next to one."""
+    return {(r, c) for r, c in cells if any(abs(r - i) <= 1 and abs(c - j) <= 1 for i, j in others)}
 
 
 def superseded(

@@ -53,14 +53,14 @@ def revise(parts: store.Parts, view: View, rules: MemoryRules, tolerance: float)
     replaces = by_camera and rules.refine is not None
     known = view.explained
     if not replaces and (known is not None or not rules.merge):
-        return parts, _new(fresh, known) if rules.merge and known is not None else fresh
+        return parts, _new(fresh, known, known) if rules.merge and known is not None else fresh
     coarse = math.inf if rules.refine is None else rules.refine
     hits = rasterize(jobs_of(parts, 0, 1), view.camera)
-    found, finest = explained_cells(hits, view.depth, view.imagined, tolerance, coarse)
+    found = explained_cells(hits, view.depth, view.imagined, tolerance, coarse)
     if rules.merge:
-        fresh = _new(fresh, found if known is None else known)
+        fresh = _new(fresh, found.here, found.beside) if known is None else _new(fresh, known, known)
     if replaces:
-        finest = torch.where(fresh & seen, finest.clamp(max=1.0), finest)
+        finest = torch.where(fresh & seen, found.finest.clamp(max=1.0), found.finest)
         surface = Surface(*inverse_depth_slopes(view.depth))
         parts = store.without(parts, superseded(parts, view.camera, surface, finest, tolerance, coarse))
     return parts, fresh
@@ -75,7 +75,12 @@ def jobs_of(parts: store.Parts, first: int, last: int, near: float = 0.0, sight_
     return jobs
 
 
-def _new(wanted: Tensor, explained: Tensor) -> Tensor:
-    """The wanted cells that nothing explains, and those next to them."""
-    new = (wanted & ~explained).to(torch.float32)
-    return wanted & (functional.max_pool2d(new[None], 3, stride=1, padding=1)[0] > 0)
+def _new(wanted: Tensor, explained: Tensor, beside: Tensor) -> Tensor:
+    """The wanted cells that nothing explains, in it or ``beside`` it, the rest of their regions, and a border."""
+    new = wanted & ~explained & _grown(wanted & ~explained & ~beside)
+    return wanted & _grown(new)
+
+
+def _grown(cells: Tensor) -> Tensor:
+    """The cells (h, w) and those next to them."""
+    return functional.max_pool2d(cells.to(torch.float32)[None], 3, stride=1, padding=1)[0] > 0

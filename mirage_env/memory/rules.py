@@ -40,7 +40,7 @@ class MemoryRules:
     near: float = 0.5
     contradiction: bool = True
     edges: bool = True
-    refine: float | None = 2.0
+    refine: float | None = 4.0
     max_tokens: int | None = None
     max_depth: float = 20.0
     max_error: float = MAX_ERROR

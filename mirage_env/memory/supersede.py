@@ -8,16 +8,33 @@ no hole opens, and nothing that is still shown changes.
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from mirage_env.memory import store
 from mirage_env.memory.cameras import MIN_Z, Targets, in_frustum
 from mirage_env.memory.raster import SAME_PLANE, Hits
 from mirage_env.memory.store import KEY_MASK, KEY_ROW_SHIFT, KEY_VIEW_SHIFT
 from mirage_env.memory.surfel import TRIMMED
+
+
+class Explained(NamedTuple):
+    """What the memory knows already of a view's cells (h, w).
+
+    Attributes:
+        here: bool, it shows the cell's surface there.
+        beside: bool, it shows the cell's surface there or in a cell next to it: between views the outlines of things
+            move to and fro by a cell, and that is nothing new.
+        finest: float64, the least magnification of a token that a camera saw there (``inf``: none).
+    """
+
+    here: Tensor
+    beside: Tensor
+    finest: Tensor
 
 
 class Surface(NamedTuple):
@@ -27,9 +44,7 @@ class Surface(NamedTuple):
     slopes: Tensor
 
 
-def explained_cells(
-    hits: Hits, depth: Tensor, imagined: Tensor, tolerance: float, refine: float
-) -> tuple[Tensor, Tensor]:
+def explained_cells(hits: Hits, depth: Tensor, imagined: Tensor, tolerance: float, refine: float) -> Explained:
     """Which cells of a view the memory explains, and how finely cameras have sampled what it shows there.
 
     A cell is explained where some token, hidden or not, covers its centre at its depth, faces the camera, is no more
@@ -41,19 +56,27 @@ def explained_cells(
         imagined: (h, w) of the view, as given to ``write``.
         tolerance: fraction of depth.
         refine: factor.
-
-    Returns:
-        (h, w) bool, and (h, w) float64: the least magnification of a token that a camera saw there (``inf``: none).
     """
-    wanted = depth.reshape(-1)[hits.cell]
-    agree = ((hits.z - wanted).abs() <= tolerance * wanted) & (hits.magnification > 0)
-    trusted = hits.doubt <= (2 * imagined.reshape(-1)[hits.cell]).ceil()
-    explained = torch.zeros(depth.numel(), dtype=torch.bool, device=depth.device)
-    explained[hits.cell[agree & trusted & (hits.magnification <= refine)]] = True
+    height, width = depth.shape
+    # A border of one cell in which nothing agrees, so that every cell has eight neighbours.
+    z = functional.pad(depth, (1, 1, 1, 1), value=torch.nan).view(-1)
+    level = functional.pad((2 * imagined).ceil(), (1, 1, 1, 1)).view(-1)
+    row = torch.div(hits.cell, width, rounding_mode="floor")
+    middle = (row + 1) * (width + 2) + hits.cell - row * width + 1
+    facing = hits.magnification > 0
+    fine = facing & (hits.magnification <= refine)
+    here, beside = (torch.zeros(z.shape[0], dtype=torch.bool, device=depth.device) for _ in range(2))
+    for down, right in itertools.product((-1, 0, 1), repeat=2):
+        cell = middle + down * (width + 2) + right
+        agree = ((hits.z - z[cell]).abs() <= tolerance * z[cell]) & (hits.doubt <= level[cell]) & fine
+        beside[cell[agree]] = True
+        if down == right == 0:
+            here[cell[agree]] = True
+    agree = ((hits.z - z[middle]).abs() <= tolerance * z[middle]) & facing & (hits.doubt == 0)
     finest = torch.full((depth.numel(),), torch.inf, dtype=torch.float64, device=depth.device)
-    seen = torch.where(agree & (hits.doubt == 0), hits.magnification, torch.inf)
-    finest.scatter_reduce_(0, hits.cell, seen, "amin", include_self=True)
-    return explained.view(depth.shape), finest.view(depth.shape)
+    finest.scatter_reduce_(0, hits.cell, torch.where(agree, hits.magnification, torch.inf), "amin", include_self=True)
+    here, beside = (grid.view(height + 2, width + 2)[1:-1, 1:-1] for grid in (here, beside))
+    return Explained(here, beside, finest.view(height, width))
 
 
 def superseded(

@@ -136,6 +136,15 @@ def test_known_explained_cells_are_taken_at_their_word() -> None:
     assert memory.write(zeros, wall, K, look(), explained=corner) == 4
 
 
+def test_an_outline_that_moves_by_a_cell_is_nothing_new() -> None:
+    K, size = geometry.intrinsics(16, 12, 90.0), (12, 16)
+    memory = LatentMemory(channels=1)
+    edge = [np.where(np.arange(16) < k, 2.0, 4.0)[None].repeat(12, axis=0) for k in (6, 7, 9)]
+    assert memory.write(np.zeros((1, *size)), edge[0], K, look()) == 12 * 16
+    assert memory.write(np.zeros((1, *size)), edge[1], K, look()) == 0
+    assert memory.write(np.zeros((1, *size)), edge[2], K, look()) > 0
+
+
 def test_coming_closer_adds_detail_only_when_asked() -> None:
     memory = LatentMemory(channels=1, rules=MemoryRules(refine=None))
     zeros, wall, near = np.zeros((1, *SIZE)), np.full(SIZE, 3.0), np.full(SIZE, 1.5)

@@ -20,7 +20,7 @@ CLOSER = look(z=-1.4)  # sees 3.5 times as finely, and all of 6 x 8 of the old c
 
 
 def wall(**options: float) -> LatentMemory:
-    memory = LatentMemory(1)
+    memory = LatentMemory(1, rules=MemoryRules(refine=2.0))
     memory.write(ZEROS, FAR, K, look(), **options)
     return memory
 
@@ -79,7 +79,7 @@ def room(pose: Array) -> tuple[Array, Array]:
 @pytest.mark.parametrize("seed", range(3))
 def test_in_a_room_no_hole_opens_and_every_view_shows_the_same(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(seed)
-    replaced, kept = (LatentMemory(3, rules=MemoryRules(contradiction=False)) for _ in range(2))
+    replaced, kept = (LatentMemory(3, rules=MemoryRules(contradiction=False, refine=2.0)) for _ in range(2))
     start = look(rng.uniform(-3, 3), rng.uniform(-1, 1), 1.25, rng.uniform(-1, 1))
     poses = [
         start,

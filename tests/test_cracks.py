@@ -1,0 +1,65 @@
+"""Cracks of one cell between remembered surfaces are closed by what is around them, and never written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from mirage_env.cracks import close_cracks, crack_cells
+from mirage_env.memory import MemoryView
+from mirage_env.world import LEAST
+from tests.box_room import pose
+from tests.exact_world import exact_world
+from tests.one_view import DEPTH, begin
+
+
+def visible(*open_cells: tuple[int, int]) -> torch.Tensor:
+    grid = torch.ones(1, 8, 10, dtype=torch.bool)
+    for cell in open_cells:
+        grid[0][cell] = False
+    return grid
+
+
+def test_single_cells_and_lines_are_cracks_and_wider_openings_are_not() -> None:
+    for line in ([(3, 4)], [(2, 5), (3, 5), (4, 5)], [(2, 3), (3, 4), (4, 5)]):
+        cracks = crack_cells(visible(*line))
+        assert torch.equal(cracks, ~visible(*line))
+    assert not crack_cells(visible((3, 3), (3, 4), (4, 3), (4, 4))).any()
+    assert not crack_cells(visible((0, 4))).any() and not crack_cells(visible((3, 9))).any()
+    assert not crack_cells(torch.zeros(1, 8, 10, dtype=torch.bool)).any()
+
+
+def test_a_crack_takes_one_of_the_surfaces_around_it() -> None:
+    shown = visible((3, 4))
+    depth = torch.full((1, 8, 10), 2.0).where(torch.arange(10) < 5, torch.tensor(5.0)) * shown
+    latents = (depth[:, None] * 10).expand(-1, 3, -1, -1)
+    doubt = torch.full((1, 8, 10), 0.3) * shown
+    doubt[0, 2, 3] = 0.6
+    view = MemoryView(latents.clone(), depth.clone(), shown, doubt.clone(), torch.zeros(1, 8, 10, dtype=torch.int64))
+    grids = (view.latents.clone(), view.depth.clone(), view.imagined.clone())
+    close_cracks(~shown, view, *grids, 0.01)
+    assert grids[1][0, 3, 4] == 2.0 and (grids[0][0, :, 3, 4] == 20.0).all()
+    assert grids[2][0, 3, 4] == doubt[0, 2, 3]
+    assert all(
+        torch.equal(a[..., shown[0]], b[..., shown[0]]) for a, b in zip(grids, (latents, depth, doubt), strict=True)
+    )
+
+
+def test_the_loop_closes_a_crack_without_a_network_and_remembers_nothing_of_it() -> None:
+    class Idle:
+        def __getattr__(self, name: str) -> Any:
+            raise AssertionError("a crack needs no network")
+
+    world = exact_world()
+    depth = DEPTH.copy()
+    depth[12:16, 12:16] = 0
+    state = begin(world, depth=depth)
+    world.denoiser = world.depth_model = Idle()  # type: ignore[assignment]
+    after, frame = world.step(state, pose())
+    assert not frame.visible[3, 3] and frame.visible.sum() == 63
+    assert float(frame.imagined[3, 3]) == np.float32(LEAST) and frame.grid_depth[3, 3] > 0
+    assert len(after.memory) == len(state.memory)
+    _, empty = world.step(state, pose(), imagine="never")
+    assert empty.grid_depth[3, 3] == 0 and empty.imagined.max() == 0
