@@ -76,12 +76,17 @@ def collisions(episode: Episode) -> dict[str, Any]:
 
 
 def growth(episode: Episode) -> dict[str, Any]:
-    """Tokens and bytes of the memory after the two numbers of steps in one room, and their ratio."""
-    track, (early, late) = episode.room_walk, episode.settings.growth_steps
-    numbers = {f"tokens/{step}": float(track.tokens[step]) for step in (early, late)}
-    numbers |= {f"bytes/{step}": float(track.nbytes[step]) for step in (early, late)}
-    numbers["tokens/ratio"] = numbers[f"tokens/{late}"] / numbers[f"tokens/{early}"]
-    numbers["bytes/ratio"] = numbers[f"bytes/{late}"] / numbers[f"bytes/{early}"]
+    """Tokens and bytes of the memory after the two numbers of steps in one room, and their ratio.
+
+    ``observed`` is the same of a memory to which a camera shows every view.
+    """
+    track, steps = episode.room_walk, episode.settings.growth_steps
+    sizes = {"": {step: (track.tokens[step], track.nbytes[step]) for step in steps}, "observed ": episode.room_sizes}
+    numbers: Numbers = {}
+    for who, size in sizes.items():
+        for k, key in enumerate(("tokens", "bytes")):
+            numbers |= {f"{who}{key}/{step}": float(size[step][k]) for step in steps}
+            numbers[f"{who}{key}/ratio"] = size[steps[1]][k] / size[steps[0]][k]
     return {"numbers": numbers}
 
 

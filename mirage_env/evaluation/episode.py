@@ -8,10 +8,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 
+from mirage_env import geometry
 from mirage_env.evaluation.baselines import variants
 from mirage_env.evaluation.lanes import Lane, Track, blind, imagine_lanes, look
-from mirage_env.evaluation.rollout import through_codec
+from mirage_env.evaluation.rollout import depth_at_cells, through_codec
 from mirage_env.evaluation.settings import Settings
 from mirage_env.evaluation.tours import errand_loop, errands_in_room, find_start, wandering
 from mirage_env.evaluation.walks import true_views
@@ -185,11 +187,29 @@ class Episode:
         return walked
 
     @cached_property
+    def room_poses(self) -> Array:
+        """T_world_camera (N, 4, 4) of a long walk in the room of the start."""
+        return errands_in_room(self.simulator, self.start, self.settings.growth_steps[-1], self.rng(3))
+
+    @cached_property
     def room_walk(self) -> Track:
-        """A long walk in the room of the start, as imagined; only the memory's size is kept."""
-        poses = errands_in_room(self.simulator, self.start, self.settings.growth_steps[-1], self.rng(3))
-        state = self.begin(self.world, self.truth(poses, [0]))
-        return imagine_lanes([Lane(self.world, state, poses, (), self.settings.growth_steps)])[0]
+        """That walk as imagined from its first view; only the memory's size is kept."""
+        state = self.begin(self.world, self.truth(self.room_poses, [0]))
+        return imagine_lanes([Lane(self.world, state, self.room_poses, (), self.settings.growth_steps)])[0]
+
+    @cached_property
+    def room_sizes(self) -> dict[int, tuple[int, int]]:
+        """Tokens and bytes of a memory to which a camera shows every true view of that walk, at ``growth_steps``."""
+        stride, memory, sizes = self.world.codec.stride, self.world.new_memory(), {}
+        K = geometry.scale_intrinsics(self.simulator.camera.intrinsics, 1 / stride)
+        _, depth = true_views(self.simulator, self.room_poses, self.settings.camera_height)
+        cells = depth_at_cells(depth, stride)
+        nothing = torch.zeros(memory.channels, *cells.shape[1:])
+        for step, pose in enumerate(self.room_poses):
+            memory.write(nothing, cells[step], K, pose)
+            if step in self.settings.growth_steps:
+                sizes[step] = len(memory), memory.nbytes
+        return sizes
 
     def followed(self, walk: str) -> list[int]:
         """First steps of the pairs of views, spread over a walk, whose motion is recovered."""
