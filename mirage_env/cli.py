@@ -186,16 +186,23 @@ def _add_train(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--validation", type=Path, required=True, metavar="DIR", help="the same, from other scenes")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="checkpoints, curves and the model")
     parser.add_argument("--config", type=Path, metavar="FILE", help="JSON that overrides settings of the recipe")
-    parser.add_argument("--stages", nargs="+", metavar="STAGE", help="codec readouts depth denoiser (all)")
+    parser.add_argument(
+        "--stages", nargs="+", metavar="STAGE", help="codec readouts depth denoiser rollouts drift distil decoder (all)"
+    )
     parser.add_argument("--minutes", type=float, metavar="M", help="stop after so long; a later call goes on")
     parser.add_argument("--limit", type=int, metavar="N", help="use at most N walks")
+    parser.add_argument(
+        "--shards", type=Path, metavar="DIR", help="go on from the small files there, and leave the run as such there"
+    )
     parser.set_defaults(run=_train, interrupted="checkpoints were kept: run the same command again to go on")
 
 
 def _train(arguments: argparse.Namespace) -> None:
     import math
 
-    from mirage_env.training.recipe import STAGES, Recipe, train_stages
+    from mirage_env.files import writable_folder
+    from mirage_env.training.recipe import FOLDERS, STAGES, Recipe, train_stages
+    from mirage_env.training.shards import pack, unpack
 
     if arguments.minutes is not None and not arguments.minutes > 0:
         raise ValueError(f"--minutes must be above 0, got {arguments.minutes}")
@@ -204,15 +211,21 @@ def _train(arguments: argparse.Namespace) -> None:
     for folder in (arguments.data, arguments.validation):
         if not folder.is_dir():
             raise FileNotFoundError(f"there is no folder {folder}; write one with mirage-env collect")
+    stages = STAGES if arguments.stages is None else tuple(arguments.stages)
+    if arguments.shards is not None:
+        unpack(arguments.shards, writable_folder(arguments.out))
     train_stages(
         arguments.data,
         arguments.validation,
         arguments.out,
         Recipe() if arguments.config is None else Recipe.from_json(arguments.config),
-        stages=STAGES if arguments.stages is None else tuple(arguments.stages),
+        stages=stages,
         minutes=math.inf if arguments.minutes is None else arguments.minutes,
         limit=arguments.limit,
     )
+    if arguments.shards is not None:
+        folders = [name for stage in stages for name in FOLDERS.get(stage, (stage,))]
+        print(f"{len(pack(arguments.out, folders, arguments.shards))} shards in {arguments.shards}")
     model = arguments.out / "model"
     done = "the model is in" if (model / "mirage.json").exists() else "checkpoints are in"
     print(f"{done} {model if done.startswith('the model') else arguments.out}")

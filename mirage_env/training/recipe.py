@@ -38,6 +38,8 @@ from mirage_env.training.rollouts import make_rollouts
 from mirage_env.world import WorldModel
 
 STAGES = ("codec", "readouts", "depth", "denoiser", "rollouts", "drift", "distil", "decoder")
+FOLDERS = {"readouts": (), "rollouts": (), "drift": ("depth-drift", "denoiser-drift")}
+"""Where a stage keeps its checkpoint, if not in a folder of its name."""
 _NEEDS_VIEWS = {"codec", "readouts", "rollouts", "decoder"}
 
 
