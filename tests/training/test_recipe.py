@@ -90,6 +90,18 @@ def test_the_same_recipe_gives_the_same_model_also_stage_by_stage(trained: Path,
     assert all(torch.equal(apart[name], value) for name, value in together.items())
 
 
+def test_on_two_machines_a_run_goes_on_from_small_files(trained: Path, data: Path, tmp_path: Path) -> None:
+    from mirage_env.cli import main
+
+    recipe, shards = trained / "recipe.json", tmp_path / "shards"
+    for machine, stage in enumerate(("codec", "decoder")):
+        arguments = ["--data", str(data / "train"), "--validation", str(data / "val"), "--config", str(recipe)]
+        out = tmp_path / f"machine{machine}"
+        assert main(["train", *arguments, "--out", str(out), "--stages", stage, "--shards", str(shards)]) == 0
+    assert {p.name for p in out.iterdir()} == {"codec", "decoder", "recipe.json"}
+    assert (out / "codec" / "log.jsonl").exists() and len(list(shards.iterdir())) == 1
+
+
 def test_a_finished_run_is_not_run_again(trained: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = bits(trained)
     monkeypatch.setattr(recipes, "make_readouts", lambda *_: pytest.fail("readouts were made again"))
