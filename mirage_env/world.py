@@ -27,7 +27,7 @@ from mirage_env.memory.protocol import SpatialMemory, takes_images
 from mirage_env.models import weights
 from mirage_env.models.protocols import Codec, Denoiser, DepthModel, Sampling
 from mirage_env.scale import floor_scale
-from mirage_env.seen_space import behind_seen_space
+from mirage_env.seen_space import behind_seen_space, doubtful_ways
 from mirage_env.state import WorldState
 
 Imagine = Literal["always", "new", "never"]
@@ -235,6 +235,9 @@ class WorldModel:
                 self._imagine(chosen.nonzero()[:, 0], states, grid_K, view, unseen, grids, imagine == "always")
             for i in (chosen & unseen.any((1, 2))).nonzero()[:, 0].tolist():
                 depth[i], keep[i] = behind_seen_space(states[i].memory, depth[i], unseen[i], grid_K[i], poses[i])
+        for i, state in enumerate(states):
+            seen = view.visible[i] & (view.imagined[i] == 0)
+            imagined[i, seen] = doubtful_ways(state.memory, depth[i], seen, grid_K[i], poses[i])
         fresh = unseen & (depth > 0)
         # Around new cells a write repeats a border of old ones: as they were remembered, not as the denoiser drew them,
         # and trusted less than the originals, which a read prefers.

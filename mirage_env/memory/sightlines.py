@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from mirage_env.memory.store import KEY_ROW_SHIFT, KEY_VIEW_SHIFT, MAX_GRID, Part
 
+_VIEWS = 8
+"""How many views are asked at once."""
 
-def looked_through(parts: Iterable[Part], points: Tensor, margin: float) -> Tensor:
+
+def looked_through(parts: Sequence[Part], points: Tensor, margin: float) -> Tensor:
     """(N,) bool: the world point (N, 3) lies in front of a surface that some camera saw, on its way to that surface.
 
     Each point is compared with what every view saw there of which a camera wrote tokens (not imagined): see
     ``in_front``.
     """
-    found = torch.zeros(points.shape[0], dtype=torch.bool, device=points.device)
-    for part in parts:
-        views = part.segment.sees[: part.views].nonzero()
-        if len(views):
-            found |= in_front(part, views, points.T[:, None], margin).any(0)
+    left = torch.arange(points.shape[0], device=points.device)
+    for part in reversed(parts):
+        # The newest views first, and later ones for what is left: mostly, few views know most.
+        for views in part.segment.sees[: part.views].nonzero().flip(0).split(_VIEWS):
+            if len(left):
+                left = left[~in_front(part, views, points[left].T[:, None], margin).any(0)]
+    found = torch.ones(points.shape[0], dtype=torch.bool, device=points.device)
+    found[left] = False
     return found
 
 

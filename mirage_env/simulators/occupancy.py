@@ -29,7 +29,7 @@ FAR = 20.0
 _SPACING = 0.8
 _MAX_SAMPLES = 40
 _GROWTH = 32
-_GRIDS = ("obstacle", "floor", "stood")
+_GRIDS = ("solid", "guessed", "floor", "clear", "stood")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +37,10 @@ class OccupancyGrid:
     """An occupancy grid of one memory, as a value: ``extended`` returns a new one.
 
     Each token is a surfel, sampled more densely than the cells. A cell is floor where a sample lies at the height of
-    the floor, an obstacle where another one lies between ankle and head height; everything else is unknown. Left out
-    are streaks between the two surfaces of a depth edge: surfels nearly parallel to the ray that saw them, and those
-    that bridge a nearer and a farther neighbour, neither of which continues their plane; and what was imagined where a
-    camera saw that there is nothing.
+    the floor, an obstacle where another one lies between ankle and head height (if it was imagined, only where no
+    camera saw the floor); everything else is unknown. Left out are streaks between the two surfaces of a depth edge:
+    surfels nearly parallel to the ray that saw them, and those that bridge a nearer and a farther neighbour, neither of
+    which continues their plane; and what was imagined where a camera saw that there is nothing.
 
     Rows go with world z, columns with x; the lattice is anchored at the world's origin, so a grid depends on the tokens
     only, not on how often it was extended.
@@ -49,7 +49,8 @@ class OccupancyGrid:
         floor_height: world y of the floor in metres.
         cell: metres per cell.
         row, column: lattice index of cell (0, 0), whose corner lies at world z = row * cell, x = column * cell.
-        obstacle, floor: (H, W) bool; a cell can be both. Read-only.
+        solid, guessed: (H, W) bool, cells in which something stands that a camera saw, or that was imagined. Read-only.
+        floor, clear: (H, W) bool, cells with floor; those in which a camera saw it. Read-only.
         stood: (H, W) bool, cells that an agent's body filled, see ``standing``. Read-only.
         tokens: how many of the memory's tokens were rasterised.
         removed: how many the memory had removed by then.
@@ -59,8 +60,10 @@ class OccupancyGrid:
     cell: float = CELL
     row: int = 0
     column: int = 0
-    obstacle: Array = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
+    solid: Array = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
+    guessed: Array = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
     floor: Array = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
+    clear: Array = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
     stood: Array = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
     tokens: int = 0
     removed: int = 0
@@ -70,6 +73,11 @@ class OccupancyGrid:
             raise ValueError(f"floor_height must be a finite height in metres, got {self.floor_height!r}")
         if not (math.isfinite(self.cell) and self.cell > 0):
             raise ValueError(f"cell must be a positive size in metres, got {self.cell!r}")
+
+    @property
+    def obstacle(self) -> Array:
+        """Cells (H, W) in which something stands. What was imagined does not where a camera saw the floor."""
+        return _frozen(self.solid | self.guessed & ~self.clear)
 
     @property
     def blocked(self) -> Array:
@@ -99,27 +107,31 @@ class OccupancyGrid:
         if not isinstance(memory, LatentMemory):
             raise TypeError(f"obstacles are known from a LatentMemory, got a {type(memory).__name__}")
         if memory.removed != self.removed:
-            none = _frozen(np.zeros_like(self.obstacle))
-            return replace(self, obstacle=none, floor=none, tokens=0, removed=memory.removed).extended(memory)
+            none = _frozen(np.zeros_like(self.floor))
+            anew = replace(self, solid=none, guessed=none, floor=none, clear=none, tokens=0, removed=memory.removed)
+            return anew.extended(memory)
         count = len(memory)
         if count < self.tokens:
             raise ValueError(f"this grid knows {self.tokens} tokens, but this memory holds {count}: it is another one")
         if count == self.tokens:
             return self
-        points, flat = surface_samples(memory, self.tokens, self.floor_height, self.cell)
+        points, flat, seen = surface_samples(memory, self.tokens, self.floor_height, self.cell)
         height = points[:, 1] - self.floor_height
         lattice = np.floor(points[:, ::2] / self.cell).astype(np.int64)[:, ::-1]
         level = (np.abs(height) <= FLOOR_BAND) | (flat & (np.abs(height) <= LEVEL_BAND))
         solid = (height >= ANKLE) & (height <= HEAD) & ~level
-        lattice, solid, level = (a[solid | level] for a in (lattice, solid, level))
+        lattice, solid, level, seen = (a[solid | level] for a in (lattice, solid, level, seen))
         if not len(lattice):
             return replace(self, tokens=count)
         grid = self._grown(lattice.min(0), lattice.max(0))
         at = lattice - (grid.row, grid.column)
-        obstacle, floor = grid.obstacle.copy(), grid.floor.copy()
-        obstacle[at[solid, 0], at[solid, 1]] = True
-        floor[at[level, 0], at[level, 1]] = True
-        return replace(grid, obstacle=_frozen(obstacle), floor=_frozen(floor), tokens=count)
+        marks = {"solid": solid & seen, "guessed": solid & ~seen, "floor": level, "clear": level & seen}
+        grids = {}
+        for name, mark in marks.items():
+            cells = getattr(grid, name).copy()
+            cells[at[mark, 0], at[mark, 1]] = True
+            grids[name] = _frozen(cells)
+        return replace(grid, tokens=count, **grids)
 
     def standing(self, position: Any, radius: float) -> OccupancyGrid:
         """The grid of a world in which an agent of this radius stands at position (3,): its body fills that place.
@@ -140,9 +152,9 @@ class OccupancyGrid:
     def _grown(self, low: Array, high: Array) -> OccupancyGrid:
         """The same grid, large enough to hold the lattice cells from low to high (both included)."""
         old = np.array([self.row, self.column])
-        shape = np.array(self.obstacle.shape)
+        shape = np.array(self.floor.shape)
         first, last = low // _GROWTH * _GROWTH, (high // _GROWTH + 1) * _GROWTH
-        if self.obstacle.size:
+        if self.floor.size:
             first, last = np.minimum(first, old), np.maximum(last, old + shape)
             if (first == old).all() and (last == old + shape).all():
                 return self
@@ -150,7 +162,7 @@ class OccupancyGrid:
             old = first
         before, after = old - first, last - old - shape
         width = list(zip(before.tolist(), after.tolist(), strict=True))
-        grids = (_frozen(np.pad(grid, width)) for grid in (self.obstacle, self.floor, self.stood))
+        grids = (_frozen(np.pad(getattr(self, name), width)) for name in _GRIDS)
         return replace(self, row=int(first[0]), column=int(first[1]), **dict(zip(_GRIDS, grids, strict=True)))
 
 
@@ -159,10 +171,10 @@ def _frozen(array: Array) -> Array:
     return array
 
 
-def surface_samples(memory: LatentMemory, start: int, floor_height: float, cell: float) -> tuple[Array, Array]:
+def surface_samples(memory: LatentMemory, start: int, floor_height: float, cell: float) -> tuple[Array, Array, Array]:
     """Points on the surfels of the tokens from ``start`` on that matter to an agent on this floor.
 
-    Returns world points (S, 3) and whether each lies on a level surfel (S,).
+    Returns world points (S, 3), whether each lies on a level surfel (S,), and whether a camera saw it (S,).
 
     Streaks are left out, and so are surfels wholly outside the heights that matter, and imagined samples in the sight
     lines of a camera. Samples of a surfel are at most 0.8
@@ -197,6 +209,7 @@ def surface_samples(memory: LatentMemory, start: int, floor_height: float, cell:
     a = start_u[surfel] + (i + 0.5) * (size_u / n_u)[surfel]
     b = start_v[surfel] + (j + 0.5) * (size_v / n_v)[surfel]
     points, flat = position[surfel] + a[:, None] * u[surfel] + b[:, None] * v[surfel], flat[surfel]
-    doubtful = np.flatnonzero(surfels.imagined.cpu().numpy()[keep][surfel] > 0)
+    seen = surfels.imagined.cpu().numpy()[keep][surfel] == 0
+    doubtful = np.flatnonzero(~seen)
     wrong = doubtful[memory.looked_through(points[doubtful]).cpu().numpy()] if len(doubtful) else doubtful
-    return np.delete(points, wrong, axis=0), np.delete(flat, wrong)
+    return np.delete(points, wrong, axis=0), np.delete(flat, wrong), np.delete(seen, wrong)

@@ -35,9 +35,13 @@ def codec_losses(
     max_gap: int = 8,
     warp_weight: float = 2.0,
     noise: float = 0.05,
+    soft_weight: float = 0.0,
     device: torch.device | str = "cpu",
 ) -> Callable[[nn.Module, torch.Generator], Losses]:
     """Losses of one step on ``batch`` pairs of views.
+
+    With ``soft_weight``, latents that were smoothed must decode to the image smoothed as much, too: what a denoiser
+    leaves open comes as a mean, and shall look like a blur and not like the grid of cells.
 
     Each pair is encoded and decoded, and the first view's latents are decoded again as the memory would show them from
     the second. Cells that the first view does not cover get zeros (an empty memory) or the second view's latents (a
@@ -65,10 +69,29 @@ def codec_losses(
         # Keeps the scale of the latents near 1, so that bf16 and the jitter mean the same throughout training.
         spread = latents.mean((0, 2, 3)).square().mean() + (latents.std((0, 2, 3)) - 1).square().mean()
         loss = square + 0.2 * absolute + warp_weight * (square_moved + 0.2 * absolute_moved) + 0.01 * spread
+        if soft_weight:
+            loss = loss + soft_weight * _softness(model, latents, torch.cat([a.rgb, b.rgb]), generator)
         share = covered.float().mean()
         return {"loss": loss, "psnr": psnr(square), "psnr_readout": psnr(square_moved), "covered": share}
 
     return losses
+
+
+def _softness(model: TinyCodec, latents: Tensor, images: Tensor, generator: torch.Generator) -> Tensor:
+    """Squared error of smoothed latents, decoded, against images smoothed by the same box; how much varies by view."""
+    cells = 2 * int(torch.randint(1, 7, (), generator=generator)) + 1
+    share = torch.rand(len(latents), 1, 1, 1, generator=generator).to(latents.device)
+    soft, truth = latents, images
+    for _ in range(2):  # twice a box is nearly a bell
+        soft, truth = _box(soft, cells), _box(truth, cells * model.stride + 1 - model.stride % 2)
+    wanted = truth + share * (images - truth)
+    return (model.decode(soft + share * (latents - soft)) - wanted).square().mean()
+
+
+def _box(x: Tensor, size: int) -> Tensor:
+    """Means over boxes of an odd number of cells, the border continued."""
+    padded = functional.pad(x, (size // 2,) * 4, mode="replicate")
+    return functional.avg_pool2d(functional.avg_pool2d(padded, (size, 1), stride=1), (1, size), stride=1)
 
 
 @torch.no_grad()

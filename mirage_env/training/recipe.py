@@ -49,7 +49,8 @@ class Recipe:
 
     Attributes:
         max_gap: of the pairs of views that the codec learns from, in frames.
-        warp_weight: of warped against plain reconstruction.
+        warp_weight, decoder_warp_weight: of warped against plain reconstruction, in the stages of codec and decoder.
+        soft_weight: in the decoder's stage, of smoothed latents that decode to smoothed images.
         readouts_per_episode, rollouts_per_episode: views kept of each trajectory.
         rollout_steps: steps in imagination that they are drawn from.
         rollout_share: of the samples in the stage "drift".
@@ -65,6 +66,8 @@ class Recipe:
     denoiser_steps: int = 1
     max_gap: int = 12
     warp_weight: float = 6.0
+    decoder_warp_weight: float = 2.5
+    soft_weight: float = 1.0
     readouts_per_episode: int = 16
     rollouts_per_episode: int = 8
     rollout_steps: int = 32
@@ -253,7 +256,8 @@ class _Run:
     def decoder(self, codec: TinyCodec, views: Trajectories, held_out: Trajectories) -> None:
         model, settings = copy.deepcopy(codec).to(memory_format=torch.channels_last), self.recipe.decoder  # type: ignore[call-overload]
         model.requires_grad_(False).decoder.requires_grad_(True)
-        losses = codec_losses(views, settings.batch, self.recipe.max_gap, self.recipe.warp_weight, device=self.device)
+        gap, warped, soft = self.recipe.max_gap, self.recipe.decoder_warp_weight, self.recipe.soft_weight
+        losses = codec_losses(views, settings.batch, gap, warped, soft_weight=soft, device=self.device)
         self.train(model, losses, settings, "decoder", lambda m: validate_codec(m, held_out))
 
     def parts(self, codec: TinyCodec, depth: str, denoiser: str) -> weights.Parts:

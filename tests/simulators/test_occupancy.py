@@ -208,3 +208,18 @@ def test_what_was_imagined_in_a_camera_s_sight_lines_is_no_obstacle() -> None:
         found = OccupancyGrid(0.0).extended(memory)
         assert near(found, found.obstacle, 0.0, -3.0)
         assert near(found, found.obstacle, 0.0, -1.5) == blocked
+
+
+def test_what_was_imagined_does_not_stand_on_floor_that_a_camera_saw() -> None:
+    camera = Camera(64, 90.0, 1.25)
+    view = RoomsSimulator("toy", camera).reset("toy", AgentStart((0.0, 0.0, 2.5), 0.0))
+    for known in (True, False):
+        memory = LatentMemory(channels=1)
+        if known:
+            write(memory, view.depth, view.pose, camera)
+        # Seen from beyond, a wall that was imagined at z = 0.75, in the middle of the floor in view.
+        back = geometry.camera_pose((0.0, 0.0, -2.5), np.pi, 1.25)
+        K = geometry.scale_intrinsics(camera.intrinsics, 1 / STRIDE)
+        memory.write(np.zeros((1, 16, 16)), np.full((16, 16), 3.25), K, back, imagined=1.0, merge=False)
+        grid = OccupancyGrid(0.0).extended(memory)
+        assert near(grid, grid.obstacle, 0.0, 0.75) == (not known)
