@@ -75,7 +75,7 @@ def test_memory_off_is_what_without_memory_shows(rolled: dict[str, Rollout]) -> 
 def test_the_last_frame_is_repeated(rolled: dict[str, Rollout]) -> None:
     repeated = rolled["repeat_last"]
     assert (repeated.rgb == IMAGE).all()
-    assert (repeated.imagined == 0).all()
+    assert repeated.visible.all()  # (though nobody knows the way to it any more, so that it counts as doubtful)
     assert (repeated.depth == repeated.depth[0]).all()
 
 
