@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -49,6 +51,28 @@ def writable_folder(path: str | os.PathLike[str]) -> Path:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(f"cannot write to the folder {folder}: permission denied")
     return folder
+
+
+def described_alike(path: Path, described: dict[str, Any], doing: str, content: str) -> bool:
+    """Whether the JSON file ``path`` says what a folder holds; False where there is none.
+
+    Args:
+        described: what it should say.
+        doing, content: for messages, such as "collect" and "a collection".
+
+    Raises:
+        ValueError: it says something else, or is damaged.
+    """
+    if not path.exists():
+        return False
+    try:
+        present = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged; {doing} into another folder") from error
+    differing = sorted(k for k in {*described, *present} if described.get(k) != present.get(k))
+    if differing:
+        raise ValueError(f"{path.parent} holds {content} with another {', '.join(differing)}; use another folder")
+    return True
 
 
 def _sync(path: Path) -> None:

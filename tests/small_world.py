@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 
 from mirage_env.models.tiny import TinyCodec, TinyDenoiser, TinyDepth
@@ -21,14 +18,3 @@ def small_world(seed: int = 0) -> WorldModel:
         depth = TinyDepth(channels=CHANNELS, widths=(8, 16, 16))
         denoiser = TinyDenoiser(channels=CHANNELS, widths=(8, 16, 16), condition=16)
     return WorldModel(codec.eval(), depth.eval(), denoiser.eval(), name="small")
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One torch thread inside: for networks as small as these, a second one only waits for the first."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -5,13 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import multiprocessing
-import os
-import signal
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +17,11 @@ from tqdm import tqdm
 
 from mirage_env.data.behaviour import Walk, wander
 from mirage_env.data.shards import Trajectory, is_valid, shard_path, write_shard
-from mirage_env.files import atomic_write, writable_folder
+from mirage_env.files import atomic_write, described_alike, writable_folder
 from mirage_env.simulators.base import AgentStart, Camera, Simulator
+from mirage_env.workers import in_processes
 
 CONFIG = "collection.json"
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -187,14 +184,7 @@ def _prepare_folder(folder: Path, config: CollectConfig, scenes: Sequence[Any] |
         leftover.unlink(missing_ok=True)
     described = json.loads(json.dumps({**asdict(config), "scenes": None if scenes is None else repr(scenes)}))
     path = folder / CONFIG
-    if path.exists():
-        try:
-            present = json.loads(path.read_text())
-        except ValueError as error:
-            raise ValueError(f"{path} is damaged; collect into another folder") from error
-        differing = sorted(k for k in {*described, *present} if described.get(k) != present.get(k))
-        if differing:
-            raise ValueError(f"{folder} holds a collection with another {', '.join(differing)}; use another folder")
+    if described_alike(path, described, "collect", "a collection"):
         return
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(described, indent=1))
@@ -219,29 +209,14 @@ def _run(
         if simulator is not None:
             simulator.close()
         return
-    context = multiprocessing.get_context("spawn")
-    with _single_threaded_children():
-        pool = ProcessPoolExecutor(min(workers, max(1, len(groups))), context, _start_worker, (factory, config, scenes))
-        try:
-            waiting, remaining = set[Future[int]](), iter(groups)
-            while True:
-                while len(waiting) < 2 * workers and (group := next(remaining, None)) is not None:
-                    waiting.add(pool.submit(_collect_group, folder, group))
-                if not waiting:
-                    break
-                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    yield future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    starting = (factory, config, scenes)
+    yield from in_processes(partial(_collect_group, folder), groups, workers, 2 * workers, _start_worker, starting)
 
 
 _worker: dict[str, Any] = {}
 
 
 def _start_worker(factory: Callable[[], Simulator], config: CollectConfig, scenes: Sequence[Any] | None) -> None:
-    # The parent alone handles Ctrl-C: it lets episodes under way finish.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _worker.update(simulator=factory(), config=config, scenes=scenes)
 
 
@@ -250,18 +225,3 @@ def _collect_group(folder: Path, group: list[int]) -> int:
         trajectory = collect_episode(_worker["simulator"], episode, _worker["config"], _worker["scenes"])
         write_shard(shard_path(folder, episode), trajectory)
     return len(group)
-
-
-@contextlib.contextmanager
-def _single_threaded_children() -> Iterator[None]:
-    """Processes started inside use one BLAS thread each: two that spin on tiny products cost more than they give."""
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

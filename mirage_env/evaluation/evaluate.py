@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from mirage_env.evaluation import results
@@ -19,9 +18,18 @@ from mirage_env.evaluation.contact_sheet import episode_sheet, save_png
 from mirage_env.evaluation.episode import Episode
 from mirage_env.evaluation.parts import MEASURES
 from mirage_env.evaluation.report import Report, write_report
-from mirage_env.evaluation.settings import PARTS, QUICK, QUICK_EPISODES, QUICK_PARTS, Settings, check_parts, fingerprint
-from mirage_env.evaluation.workers import work
+from mirage_env.evaluation.settings import (
+    PARTS,
+    QUICK,
+    QUICK_EPISODES,
+    QUICK_PARTS,
+    Settings,
+    StartDepth,
+    check_parts,
+    fingerprint,
+)
 from mirage_env.simulators.base import Simulator
+from mirage_env.workers import one_thread, work
 from mirage_env.world import WorldModel
 
 SHEETS = 20
@@ -48,7 +56,7 @@ def evaluate_world(
     episodes: int | None = None,
     *,
     seed: int = 0,
-    depth: str = "true",
+    depth: StartDepth = "true",
     workers: int = 2,
     quick: bool = False,
     only: Sequence[str] | None = None,
@@ -104,7 +112,7 @@ def evaluate_world(
         simulator=simulator if isinstance(simulator, str) else _name_of(simulator),
         scenes=repr(scenes),
         seed=seed,
-        depth=depth,  # type: ignore[arg-type]
+        depth=depth,
         **_shorter(chosen, max_loop),
     )
     make, sequence = _scenes_of(simulator, scenes, settings)
@@ -142,21 +150,11 @@ def _prepare(job: Job) -> Callable[[int], Any]:
     simulator = job.make_simulator()
 
     def measure(number: int) -> int:
-        with _one_thread():  # the same bits however many processes there are
+        with one_thread():  # the same bits however many processes there are
             measure_episode(job, simulator, world, number)
         return number
 
     return measure
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _scenes_of(

@@ -9,7 +9,7 @@ from typing import Any
 
 from mirage_env.evaluation.provenance import plain, write_json
 from mirage_env.evaluation.settings import Settings
-from mirage_env.files import writable_folder
+from mirage_env.files import described_alike, writable_folder
 
 SETTINGS = "settings.json"
 EPISODES = "episodes"
@@ -26,16 +26,8 @@ def prepare_folder(folder: Path, settings: Settings) -> None:
     for leftover in (folder / EPISODES).glob(".*.tmp.*"):
         leftover.unlink(missing_ok=True)
     path, described = folder / SETTINGS, plain(asdict(settings))
-    if path.exists():
-        try:
-            present = json.loads(path.read_text())
-        except ValueError as error:
-            raise ValueError(f"{path} is damaged; evaluate into another folder") from error
-        differing = sorted(k for k in {*described, *present} if described.get(k) != present.get(k))
-        if differing:
-            raise ValueError(f"{folder} holds an evaluation with another {', '.join(differing)}; use another folder")
-        return
-    write_json(path, described)
+    if not described_alike(path, described, "evaluate", "an evaluation"):
+        write_json(path, described)
 
 
 def part_path(folder: Path, episode: int, part: str) -> Path:

@@ -20,8 +20,9 @@ from mirage_env.envs.actions import KINDS
 from mirage_env.envs.observations import KEYS
 from mirage_env.simulators.base import Camera
 from mirage_env.simulators.rooms.simulator import RoomsSimulator
+from mirage_env.workers import one_thread
 from mirage_env.world import WorldModel
-from tests.small_world import one_thread, small_world
+from tests.small_world import small_world
 
 IDS = ("Mirage/PointNav-v0", "Mirage/FreeCamera-v0")
 SIMULATORS = ("mirage", "rooms")

@@ -18,8 +18,9 @@ from mirage_env.simulators.base import Camera
 from mirage_env.simulators.imagined import ImaginedSimulator, StartView
 from mirage_env.simulators.rooms.simulator import RoomsSimulator
 from mirage_env.state import WorldState
+from mirage_env.workers import one_thread
 from mirage_env.world import WorldModel
-from tests.small_world import CHANNELS, STRIDE, one_thread, small_world
+from tests.small_world import CHANNELS, STRIDE, small_world
 
 SIZE = 48
 CELLS = SIZE // STRIDE

@@ -20,8 +20,8 @@ from mirage_env.evaluation.ghosts import GhostStudy
 from mirage_env.evaluation.parts import MEASURES
 from mirage_env.evaluation.report import Report
 from mirage_env.evaluation.settings import PARTS, check_parts, fingerprint
-from mirage_env.evaluation.workers import single_threaded_children, work
 from mirage_env.simulators.rooms.simulator import RoomsSimulator
+from mirage_env.workers import single_threaded_children, work
 from tests.exact_world import exact_world
 from tests.small_world import small_world
 

@@ -15,7 +15,8 @@ from mirage_env.memory import LatentMemory
 from mirage_env.simulators.base import Camera
 from mirage_env.simulators.rooms.simulator import RoomsSimulator
 from mirage_env.simulators.rooms.toy import toy_home
-from tests.small_world import STRIDE, one_thread, small_world
+from mirage_env.workers import one_thread
+from tests.small_world import STRIDE, small_world
 
 
 def distance_to_toy(points: np.ndarray) -> np.ndarray:

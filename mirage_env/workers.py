@@ -30,14 +30,34 @@ def work(prepare: Callable[[], Callable[[int], Any]], items: Sequence[int], work
             assert function is not None
             yield function(item)
         return
+    yield from in_processes(_run, items, workers, workers + 1, _prepare, (prepare,))
+
+
+def in_processes(
+    run: Callable[[Any], Any],
+    items: Sequence[Any],
+    workers: int,
+    ahead: int,
+    start: Callable[..., None],
+    arguments: tuple[Any, ...],
+) -> Generator[Any, None, None]:
+    """``run`` of each item in spawned processes of one BLAS thread each; results as they are ready.
+
+    The parent alone handles Ctrl-C. After an exception, or when the generator is closed, items under way are finished.
+
+    Args:
+        run, start: importable there; ``start`` is called with ``arguments`` once per process.
+        workers: processes, at most one per item.
+        ahead: items that are handed out at a time.
+    """
     context = multiprocessing.get_context("spawn")
     with single_threaded_children():
-        pool = ProcessPoolExecutor(min(workers, len(items)), context, _prepare, (prepare,))
+        pool = ProcessPoolExecutor(max(1, min(workers, len(items))), context, _start, (start, arguments))
         try:
             waiting, remaining = set[Future[Any]](), iter(items)
             while True:
-                while len(waiting) < workers + 1 and (item := next(remaining, None)) is not None:
-                    waiting.add(pool.submit(_run, item))
+                while len(waiting) < ahead and (item := next(remaining, None)) is not None:
+                    waiting.add(pool.submit(run, item))
                 if not waiting:
                     break
                 finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
@@ -47,9 +67,12 @@ def work(prepare: Callable[[], Callable[[int], Any]], items: Sequence[int], work
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _prepare(prepare: Callable[[], Callable[[int], Any]]) -> None:
-    # The parent alone handles Ctrl-C.
+def _start(start: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    start(*arguments)
+
+
+def _prepare(prepare: Callable[[], Callable[[int], Any]]) -> None:
     import torch
 
     torch.set_num_threads(1)
@@ -73,3 +96,16 @@ def single_threaded_children() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """One torch thread inside: the same bits however many there are, and for small networks a second one only waits."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
