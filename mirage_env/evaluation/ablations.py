@@ -32,7 +32,6 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "no contradiction": {"contradiction": False},
     "no edges": {"edges": False},
     "no sight lines": {"sight_lines": False},
-    "no near bound": {"near": 0.0},
     "no refine": {"refine": None},
 }
 """Rules of the memory that are turned off, one at a time."""

@@ -11,9 +11,11 @@ import numpy as np
 from scipy.spatial import KDTree
 from trimesh.remesh import subdivide_to_size
 
+from mirage_env import geometry
 from mirage_env.evaluation.metrics import psnr
 from mirage_env.geometry import Array
 from mirage_env.memory import LatentMemory
+from mirage_env.memory.contradiction import MARGIN
 from mirage_env.memory.rules import MemoryRules
 from mirage_env.simulators.base import AgentStart, FloorMotion
 from mirage_env.state import WorldState
@@ -63,6 +65,7 @@ class GhostStudy:
         tokens_on, tokens_off, tokens_still: in the memories.
         ghosts_on, ghosts_off, ghosts_still: tokens on no true surface; those of the still world are no ghosts, but what
             the measure mistakes for some.
+        hidden_on, hidden_off: of the ghosts, those where no later view looked again: nobody could know.
         fewer: share of the ghosts that contradiction removes, 1 is all; NaN where there are none without it.
         psnr_on, psnr_off, psnr_still: dB of the readout from places of the walk, over pixels that are covered in all
             three and where no mover is at the end.
@@ -77,6 +80,8 @@ class GhostStudy:
     ghosts_on: int
     ghosts_off: int
     ghosts_still: int
+    hidden_on: int
+    hidden_off: int
     fewer: float
     psnr_on: float
     psnr_off: float
@@ -159,15 +164,15 @@ def ghost_study(simulator: RoomsSimulator, world: WorldModel, steps: int = 160, 
     still_truth, _ = simulator.render_views(walk.poses[looks], static_only=True)
     unaffected = ~simulator.mover_mask(walk.poses[looks], end, affected=True)
     hfov, stride = simulator.camera.hfov, world.codec.stride
-    states = {
-        "on": observe(with_contradiction(world, True), walk.rgb, walk.depth, walk.poses, hfov),
-        "off": observe(with_contradiction(world, False), walk.rgb, walk.depth, walk.poses, hfov),
-        "still": observe(with_contradiction(world, True), walk.still_rgb, walk.still_depth, walk.poses, hfov),
+    moving, still = (walk.rgb, walk.depth), (walk.still_rgb, walk.still_depth)
+    observed = {
+        name: observe(with_contradiction(world, contradiction), *views, walk.poses, hfov)
+        for name, contradiction, views in (("on", True, moving), ("off", False, moving), ("still", True, still))
     }
-    shown = {name: _readout(world, state, walk.poses[looks]) for name, state in states.items()}
+    shown = {name: _readout(world, state, walk.poses[looks]) for name, (state, _) in observed.items()}
     common = unaffected & np.logical_and.reduce([visible for _, visible in shown.values()])
     numbers: dict[str, Any] = {"steps": steps, "mover_share": walk.mover_share}
-    for name, state in states.items():
+    for name, (state, written) in observed.items():
         memory = state.memory
         assert isinstance(memory, LatentMemory)
         widths = token_widths(memory, float(state.intrinsics[0, 0]) / stride)
@@ -175,7 +180,12 @@ def ghost_study(simulator: RoomsSimulator, world: WorldModel, steps: int = 160, 
         pictures, visible = shown[name]
         reference = still_truth if name == "still" else truth
         numbers[f"tokens_{name}"] = len(memory)
-        numbers[f"ghosts_{name}"] = int(ghost_tokens(memory.positions, there, widths).sum())
+        ghosts = ghost_tokens(memory.positions, there, widths)
+        numbers[f"ghosts_{name}"] = int(ghosts.sum())
+        if name != "still":
+            K = geometry.intrinsics(walk.depth.shape[2], walk.depth.shape[1], hfov)
+            again = looked_through_after(memory.positions[ghosts].numpy(), written[ghosts], walk.depth, walk.poses, K)
+            numbers[f"hidden_{name}"] = int((~again).sum())
         numbers[f"psnr_{name}"] = _pooled_psnr(pictures, reference, common)
         numbers[f"covered_{name}"] = float(visible[unaffected].mean())
     off = numbers["ghosts_off"]
@@ -216,12 +226,41 @@ def watch(simulator: RoomsSimulator, steps: int, seed: int = 0) -> WatchedWalk:
     return WatchedWalk(path, tuple(range(steps + 1)), np.stack(rgb), true_depth, still_rgb, still_depth, share)
 
 
-def observe(world: WorldModel, rgb: Array, depth: Array, poses: Array, hfov: float) -> WorldState:
-    """A world that saw these views, one after another, with their depth."""
+def observe(world: WorldModel, rgb: Array, depth: Array, poses: Array, hfov: float) -> tuple[WorldState, Array]:
+    """A world that saw N views in turn, with their depth, and the view (M,) that wrote each of its tokens."""
     state = world.start(rgb[0], hfov, depth[0], poses[0], resolution=rgb.shape[1])
-    for image, z, pose in zip(rgb[1:], depth[1:], poses[1:], strict=True):
-        state = world.observe(state, image, pose, z)
-    return state
+    wrote = dict.fromkeys(_places(state), 0)
+    for k in range(1, len(rgb)):
+        state = world.observe(state, rgb[k], poses[k], depth[k])
+        wrote = {place: wrote.get(place, k) for place in _places(state)}
+    return state, np.array([wrote[place] for place in _places(state)], dtype=np.int64)
+
+
+def _places(state: WorldState) -> list[bytes]:
+    """What tells tokens apart, whatever is removed before them: where they are, to the last bit."""
+    assert isinstance(state.memory, LatentMemory)
+    positions = state.memory.positions.numpy()
+    return np.ascontiguousarray(positions).view(f"V{positions.itemsize * 3}")[:, 0].tolist()
+
+
+def looked_through_after(points: Array, written: Array, depth: Array, poses: Array, K: Array) -> Array:
+    """Which world points (M, 3), (M,) bool, some view later than ``written`` (M,) saw to be empty.
+
+    Args:
+        depth: true z-depth of the views (N, H, W) in metres.
+        poses: T_world_camera (N, 4, 4).
+        K: (3, 3) of the views.
+    """
+    again = np.zeros(len(points), dtype=bool)
+    for k, (surface, pose) in enumerate(zip(depth, poses.astype(np.float64), strict=True)):
+        local = geometry.transform(geometry.invert(pose), points)
+        ahead = (local[:, 2] > 0) & (k > written) & ~again
+        pixels, z = geometry.project(local[ahead], K)
+        col, row = np.floor(pixels).astype(int).T
+        inside = (col >= 0) & (col < surface.shape[1]) & (row >= 0) & (row < surface.shape[0])
+        at = ahead.nonzero()[0][inside]
+        again[at] = surface[row[inside], col[inside]] > (1 + MARGIN) * z[inside]
+    return again
 
 
 def _motions(steps: int, rng: np.random.Generator) -> list[FloorMotion]:

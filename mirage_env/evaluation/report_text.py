@@ -279,7 +279,9 @@ def _ghosts(summary: Summary, settings: Settings) -> str:
             "nothing is imagined. Ghosts are tokens on no true surface (in a still world: what the measure mistakes "
             "for some). PSNR is that of the readout where nothing moves.",
             table(["", "ghosts", "tokens", "static parts, dB", "covered"], rows),
-            f"Fewer ghosts with contradiction, over all episodes: {number(summary.get('ghosts', 'fewer'), 3)}.",
+            f"Fewer ghosts with contradiction, over all episodes: {number(summary.get('ghosts', 'fewer'), 3)}; of "
+            f"those where a later view looked: {number(summary.get('ghosts', 'fewer_known'), 3)}. On average "
+            f"{summary.get('ghosts', 'hidden_on').mean:,.0f} of those left stand where no view looked again.",
         ]
     )
 

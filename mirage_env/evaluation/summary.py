@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,7 +70,8 @@ def summarise(results: Results, seed: int) -> Summary:
         parts["collisions"] |= blocked_scores([r["collisions"]["numbers"] for r in results if "collisions" in r], seed)
     if "ghosts" in parts:
         counts = [r["ghosts"]["numbers"] for r in results if r.get("ghosts", {}).get("numbers")]
-        parts["ghosts"]["fewer"] = over_episodes(counts, _fewer, seed) if counts else NOTHING
+        for name, left_out in (("fewer", ""), ("fewer_known", "hidden")):
+            parts["ghosts"][name] = over_episodes(counts, partial(_fewer, left_out), seed) if counts else NOTHING
     if "calibration" in parts:
         rows = [r["calibration"]["cells"] for r in results if "calibration" in r]
         parts["calibration"] = calibration_curve(rows, seed)
@@ -145,9 +146,12 @@ def _cells(row: Mapping[str, Any]) -> Cells:
     return Cells(unsure, error, np.zeros(len(unsure), dtype=np.int64))
 
 
-def _fewer(counts: list[Mapping[str, Any]]) -> float:
-    """Share of all ghosts that contradiction removes."""
-    on, off = (sum(row[f"ghosts_{name}"] for row in counts) for name in ("on", "off"))
+def _fewer(left_out: str, counts: list[Mapping[str, Any]]) -> float:
+    """Share of all ghosts that contradiction removes, but for those that the counts ``left_out`` name."""
+    on, off = (
+        sum(row[f"ghosts_{name}"] - (row[f"{left_out}_{name}"] if left_out else 0) for row in counts)
+        for name in ("on", "off")
+    )
     return float(1 - on / off) if off else math.nan
 
 

@@ -1,7 +1,7 @@
 """What a camera looks straight through is gone: things that moved leave no ghosts.
 
-A stored token contradicts a view when its centre lies clearly in front of the surfaces that the view measured there and
-in the eight cells around, each continued to the token as a plane, so that neither silhouettes nor slanted floors
+A stored token contradicts a view when its centre lies clearly in front of the surfaces of the four cells of the view
+whose centres surround it, each continued to the token as a plane, so that neither silhouettes nor slanted floors
 matter. That alone would also take thin things that are too small to be the depth of a cell (a chair leg seen from far
 away). A cell's depth is that of most of it, so a cell can refute only what would have filled it: the candidates are
 drawn into the view at ``SUBCELLS`` times its resolution, and go only where they cover their cell, or one beside it, by
@@ -23,10 +23,10 @@ from mirage_env.memory.raster import rasterize
 from mirage_env.memory.surfel import inverse_depth_slopes
 from mirage_env.memory.view import Job
 
-MARGIN = 0.1
+MARGIN = 0.05
 """Fraction of the surface's inverse depth by which a token must be in front of it."""
 SUBCELLS = 4
-COVERED = 0.75
+COVERED = 0.5
 
 
 def contradicted(
@@ -61,17 +61,18 @@ def contradicted(
 
 
 def _in_front(inverse: Tensor, u: Tensor, v: Tensor, planes: Tensor, stride: int) -> Tensor:
-    """Which of M points with these inverse depths are in front of the planes of the cell at (u, v) and all around it.
+    """Which of M points with these inverse depths are in front of the planes of all four cells that surround (u, v).
 
     ``planes`` (3, cells) are inverse depths, 0 = unknown, and slopes of a grid with a border of one cell.
     """
     col, row = u.floor(), v.floor()
+    across, along = torch.where(u - col < 0.5, -1.0, 1.0), torch.where(v - row < 0.5, -1.0, 1.0)
     left = torch.arange(len(u), device=u.device)
-    for down, right in sorted(itertools.product((-1, 0, 1), repeat=2), key=lambda step: abs(step[0]) + abs(step[1])):
-        at = ((row[left] + 1 + down) * stride + col[left] + 1 + right).to(torch.int64)
-        measured, slope_u, slope_v = planes[:, at]
-        across, along = u[left] - col[left] - right - 0.5, v[left] - row[left] - down - 0.5
-        left = left[(measured > 0) & (inverse[left] > measured + across * slope_u + along * slope_v)]
+    for down, right in itertools.product((0, 1), repeat=2):
+        x, y = col[left] + right * across[left], row[left] + down * along[left]
+        measured, slope_u, slope_v = planes[:, ((y + 1) * stride + x + 1).to(torch.int64)]
+        surface = measured + (u[left] - x - 0.5) * slope_u + (v[left] - y - 0.5) * slope_v
+        left = left[(measured > 0) & (inverse[left] > surface)]
     return left
 
 

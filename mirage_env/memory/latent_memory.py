@@ -261,7 +261,7 @@ def _read(
         jobs: list[Job] = []
         for memory, run in zip(memories, runs, strict=True):
             if (memory.rules.footprint if footprint is None else footprint) == drawn:
-                jobs += jobs_of(memory._parts, *run, memory.rules.near, memory.rules.sight_lines)
+                jobs += jobs_of(memory._parts, *run, memory.rules.sight_lines)
         for chunk in _chunks(jobs, len(targets)):
             fill(chunk, targets, canvas)
     for memory, (first, last) in zip(memories, runs, strict=True):

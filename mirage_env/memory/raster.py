@@ -7,10 +7,9 @@ derivatives.
 1. For every pair of a token and a target cell whose centre its footprint covers, the homography is inverted at that
    centre: the exact offset in the source cell and the exact z-depth on its plane.
 2. What was imagined in the way of what a camera saw does not count: where a seen surfel lies behind it whose own view
-   looked straight through the place. It may stand there as the edge of something coarse, or at a guessed depth. Nor
-   does what was imagined right in front of the camera.
+   looked straight through the place. It may stand there as the edge of something coarse, or at a guessed depth.
 3. The nearest z per cell decides which surface is seen. Of the tokens on that surface (within a tolerance of it) that
-   face the camera, what a camera saw beats what was imagined; among equals ``sampling_cost`` chooses one. Surfels seen
+   face the camera, what a camera saw beats what was imagined; among equals the least ``resampling`` wins. Surfels seen
    from behind hide what lies behind them but show nothing: what is in front of them there has never been seen. The
    backs of imagined ones do not even hide.
 4. Latents are interpolated bilinearly between the chosen token and its neighbours in the same view, leaving out
@@ -51,6 +50,8 @@ class Hits(NamedTuple):
         z: (P,) float64, z-depth of the surfel at the cell's centre.
         du, dv: (P,) float64, where the cell's centre lies in the source cell, in cells from its centre.
         magnification: (P,) float64, target cells per source cell by area; negative for a surfel seen from behind.
+        resampling: (P,) float32, 1 + |J - I|^2 with J the derivative of the target cell by the source cell: 1 where
+            reading only shifts what the view saw, more the more it is turned, enlarged, shrunk or sheared.
         doubt: (P,) float32, see ``doubt``.
     """
 
@@ -62,21 +63,13 @@ class Hits(NamedTuple):
     du: Tensor
     dv: Tensor
     magnification: Tensor
+    resampling: Tensor
     doubt: Tensor
 
 
 def doubt(imagined: Tensor) -> Tensor:
     """Levels of trust: 0 seen by a camera, 1 at most half imagined (such as copies of what was seen), 2 imagined."""
     return (2 * imagined).ceil()
-
-
-def sampling_cost(hits: Hits) -> Tensor:
-    """What decides between tokens on the same surface: the smallest wins, ties go to the newest. Positive (P,) float32.
-
-    Magnification compares how finely views sampled the surface: the target is the same for all, so the smallest
-    belongs to the view that was closest and most head-on.
-    """
-    return hits.magnification.to(torch.float32)
 
 
 def read_footprints(jobs: Sequence[Job], cameras: Targets, canvas: Canvas) -> None:
@@ -90,7 +83,7 @@ def read_footprints(jobs: Sequence[Job], cameras: Targets, canvas: Canvas) -> No
     least = torch.full((cells,), torch.inf, device=hits.z.device)
     least.scatter_reduce_(0, hits.cell, torch.where(shown, hits.doubt, torch.inf), "amin", include_self=True)
     shown &= hits.doubt == least[hits.cell]
-    key = torch.where(shown, ordered_key(sampling_cost(hits), hits.index), NOBODY)
+    key = torch.where(shown, ordered_key(hits.resampling, hits.index), NOBODY)
     best = smallest_key(hits.cell, key, cells)
     hits = _take(hits, (shown & (best[hits.cell] == key)).nonzero()[:, 0])
     canvas.depth[hits.cell] = hits.z.to(torch.float32)
@@ -102,14 +95,12 @@ def read_footprints(jobs: Sequence[Job], cameras: Targets, canvas: Canvas) -> No
 
 
 def _in_nobodys_way(hits: Hits, jobs: Sequence[Job], cameras: Targets, cells: int) -> Hits:
-    """The hits without those of imagined tokens that are too near, or where a camera saw that there is nothing.
+    """The hits without those of imagined tokens where a camera saw that there is nothing.
 
     The witness is the view of the nearest seen surfel behind the hit, in the same cell.
     """
     guessed = hits.doubt > 0
-    near = torch.tensor([job.near for job in jobs], dtype=torch.float64, device=hits.z.device)
     lines = torch.tensor([job.sight_lines for job in jobs], device=hits.z.device)
-    wrong = guessed & (hits.z < near[hits.job])
     seen = ~guessed & (hits.magnification > 0)
     key = torch.where(seen, ordered_key(hits.z.to(torch.float32), hits.index), NOBODY)
     nearest = smallest_key(hits.cell, key, cells)
@@ -118,7 +109,8 @@ def _in_nobodys_way(hits: Hits, jobs: Sequence[Job], cameras: Targets, cells: in
     witness[hits.cell[chosen]] = chosen
     behind = witness[hits.cell]
     hiding = guessed & (nearest[hits.cell] != NOBODY) & (hits.z * (1.0 + SAME_SURFACE) < hits.z[behind])
-    at = (hiding & ~wrong & lines[hits.job]).nonzero()[:, 0]
+    at = (hiding & lines[hits.job]).nonzero()[:, 0]
+    wrong = torch.zeros_like(guessed)
     points = _world_points(hits.cell[at], hits.z[at], cameras)
     job, token = hits.job[behind[at]], hits.token[behind[at]]
     for k, part in enumerate(job.part for job in jobs):
@@ -167,9 +159,10 @@ def rasterize(jobs: Sequence[Job], cameras: Targets) -> Hits:
     inside = ((trim == 0) | _inside_trimmed(trim, du[covered], dv[covered])).nonzero()[:, 0]
     covered, camera, job, token, index = (column[inside] for column in (covered, camera, job, token, index))
     cell = (camera * cameras.height + row[covered]) * cameras.width + col[covered]
-    magnification = (det / (w * w))[covered]
     seen_at = (z[covered], du[covered], dv[covered])
-    return Hits(cell, job, token, index, *seen_at, magnification, doubts[inside].to(torch.float32))
+    ux, vx, uy, vy = (derivative[covered] / w[covered] for derivative in (ux, vx, uy, vy))
+    resampling = 1.0 + ((ux - 1.0).square() + vx.square() + uy.square() + (vy - 1.0).square()).to(torch.float32)
+    return Hits(cell, job, token, index, *seen_at, ux * vy - vx * uy, resampling, doubts[inside].to(torch.float32))
 
 
 def _inside_trimmed(trim: Tensor, du: Tensor, dv: Tensor) -> Tensor:

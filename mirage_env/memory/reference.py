@@ -143,14 +143,13 @@ class ReferenceMemory:
                 nearest = min((s.z for s in sights if s.faces or self._doubt(s) == 0), default=0.0)
                 seen = [s for s in sights if s.faces and s.z <= nearest * (1 + SAME_SURFACE)]
                 if seen:
-                    best = min(seen, key=lambda s: (self._doubt(s), np.float32(s.magnification), -s.token))
+                    best = min(seen, key=lambda s: (self._doubt(s), self._resampling(s, pose, K), -s.token))
                     shown[r, c] = (best.z, _interpolated(self.tokens[best.token], best.du, best.dv))
         return shown
 
     def _in_nobodys_way(self, sights: list[Sight], pose: Array, K: Array, row: int, col: int) -> list[Sight]:
-        """Without what was imagined too near, or where the view of the nearest seen surfel looked through."""
+        """Without what was imagined where the view of the nearest seen surfel looked through."""
         seen = [s for s in sights if s.faces and self._doubt(s) == 0]
-        sights = [s for s in sights if self._doubt(s) == 0 or s.z >= self.rules.near]
         if not seen or not self.rules.sight_lines:
             return sights
         witness = min(seen, key=lambda s: (np.float32(s.z), -s.token))
@@ -161,6 +160,20 @@ class ReferenceMemory:
             if self._doubt(sight) == 0 or not before:
                 left.append(sight)
         return left
+
+    def _resampling(self, sight: Sight, pose: Array, K: Array) -> np.float32:
+        """1 + |J - I|^2 with J the derivative of the target cell by the source cell, by differences."""
+        token, step = self.tokens[sight.token], 1e-4
+        T = geometry.invert(pose) @ token.view.pose
+
+        def target(right: float, down: float) -> Array:
+            du, dv = sight.du + right, sight.dv + down
+            source = np.array([token.col + 0.5 + du, token.row + 0.5 + dv])
+            z = 1.0 / (token.inverse + du * token.gu + dv * token.gv)
+            return geometry.project(geometry.transform(T, geometry.unproject(source, z, token.view.K)), K)[0]
+
+        J = np.stack([target(step, 0) - target(-step, 0), target(0, step) - target(0, -step)], axis=1) / (2 * step)
+        return np.float32(1.0 + np.square(J - np.eye(2)).sum())
 
     def _doubt(self, sight: Sight) -> int:
         return doubt(self.tokens[sight.token].imagined)

@@ -46,7 +46,8 @@ def contradicted(
             continue
         (row, col), z = where
         (x, y), _ = geometry.project(geometry.transform(geometry.invert(pose), token.position), K)
-        around = [(row + i, col + j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+        beside = (row + (-1 if y - row < 0.5 else 1), col + (-1 if x - col < 0.5 else 1))
+        around = list(itertools.product((row, beside[0]), (col, beside[1])))
         if any(inverse_at(depth, *cell) is None for cell in around):
             continue
         nearest = max(_plane_at(depth, *cell, x, y) for cell in around)

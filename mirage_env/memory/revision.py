@@ -66,11 +66,11 @@ def revise(parts: store.Parts, view: View, rules: MemoryRules, tolerance: float)
     return parts, fresh
 
 
-def jobs_of(parts: store.Parts, first: int, last: int, near: float = 0.0, sight_lines: bool = False) -> list[Job]:
+def jobs_of(parts: store.Parts, first: int, last: int, sight_lines: bool = False) -> list[Job]:
     """All parts of one memory, for the cameras ``first`` to ``last`` (excluded) to look at by these rules."""
     jobs, base = [], 0
     for part in parts:
-        jobs.append(Job(part, base, first, last, near, sight_lines))
+        jobs.append(Job(part, base, first, last, sight_lines))
         base += part.tokens
     return jobs
 

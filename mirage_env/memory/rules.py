@@ -18,8 +18,6 @@ class MemoryRules:
         merge: write only cells that the memory does not explain yet (with a border of one cell).
         footprint: read tokens as the pieces of surface that they saw; False puts each into one cell.
         sight_lines: what is imagined hides nothing from a read that a camera's view saw behind it.
-        near: metres; imagined surface nearer than this is not shown: nothing is known to stand where a camera got to.
-            0: no bound.
         contradiction: a camera's view removes the tokens that it looks straight through.
         edges: leave out flying cells, whose depth lies between the two surfaces of a depth edge and belongs to neither.
         refine: a camera's view is written again where it samples a surface this many times as finely as the memory, by
@@ -37,7 +35,6 @@ class MemoryRules:
     merge: bool = True
     footprint: bool = True
     sight_lines: bool = True
-    near: float = 0.5
     contradiction: bool = True
     edges: bool = True
     refine: float | None = 4.0
@@ -54,8 +51,6 @@ class MemoryRules:
         tokens = self.max_tokens
         if tokens is not None and (isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 1):
             raise ValueError(f"max_tokens must be a whole number of at least 1, or None, got {tokens!r}")
-        if not _at_least(self.near, 0.0) or math.isinf(self.near):
-            raise ValueError(f"near must be a number of metres, 0 for no bound, got {self.near!r}")
         for name in ("max_depth", "max_error"):
             if not _at_least(getattr(self, name), 0.0) or getattr(self, name) == 0:
                 raise ValueError(f"{name} must be a positive number, inf for no bound, got {getattr(self, name)!r}")
@@ -67,7 +62,6 @@ class MemoryRules:
             merge=False,
             footprint=False,
             sight_lines=False,
-            near=0.0,
             contradiction=False,
             edges=False,
             refine=None,

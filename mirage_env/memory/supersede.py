@@ -1,9 +1,9 @@
 """A better sampling of a surface replaces the tokens that it supersedes.
 
-Better means what a read prefers: seen by a camera over imagined, and among seen ones at least ``refine`` times as fine,
-by area. A token goes when a camera's view puts all of its footprint (centre and corners) into cells where the memory
-now holds such a sampling of the same surface, and when none of its neighbours that stay interpolates with it. So
-no hole opens, and nothing that is still shown changes.
+Better means seen by a camera over imagined, and among seen ones at least ``refine`` times as fine, by area. A token
+goes when a camera's view puts all of its footprint (centre and corners) into cells where the memory now holds such a
+sampling of the same surface, and when none of its neighbours that stay interpolates with it. So no hole opens, and no
+token that stays reads otherwise.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class MemoryView:
 class Job(NamedTuple):
     """One part of a memory, and the run of cameras ``first`` to ``last`` (excluded) that look at it.
 
-    ``base`` is the number of tokens that the memory holds before this part; ``near`` and ``sight_lines`` are as in
+    ``base`` is the number of tokens that the memory holds before this part; ``sight_lines`` is as in
     ``MemoryRules``.
     """
 
@@ -49,7 +49,6 @@ class Job(NamedTuple):
     base: int
     first: int
     last: int
-    near: float = 0.0
     sight_lines: bool = False
 
 

@@ -183,7 +183,7 @@ def test_a_simulator_of_ones_own(tmp_path: Path) -> None:
 def test_ghosts_are_studied_where_things_can_move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def study(simulator: Any, world: Any, steps: int, seed: int) -> GhostStudy:
         assert (simulator.movers, simulator.mover_seed, simulator.scene, steps) == (1, 0, "toy", 72)
-        return GhostStudy(72, 0.1, 900, 950, 800, 2, 40, 0, 0.95, 27.0, 26.0, 28.0, 0.8, 0.8, 0.8)
+        return GhostStudy(72, 0.1, 900, 950, 800, 2, 40, 0, 1, 20, 0.95, 27.0, 26.0, 28.0, 0.8, 0.8, 0.8)
 
     monkeypatch.setattr(behaviour_measures, "ghost_study", study)
     report = run(tmp_path, 1, only=["ghosts"], ghost_episodes=1, ghost_steps=72, movers=1)

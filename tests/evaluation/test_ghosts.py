@@ -10,7 +10,7 @@ import torch
 
 from mirage_env import geometry
 from mirage_env.evaluation import ghosts
-from mirage_env.evaluation.ghosts import TrueSurface, ghost_study, ghost_tokens, token_widths
+from mirage_env.evaluation.ghosts import TrueSurface, ghost_study, ghost_tokens, looked_through_after, token_widths
 from mirage_env.memory import LatentMemory
 from mirage_env.simulators.base import Camera
 from mirage_env.simulators.rooms.simulator import RoomsSimulator
@@ -86,6 +86,7 @@ def test_contradiction_leaves_fewer_ghosts_in_the_toy_room() -> None:
     assert study.ghosts_off > 30
     assert study.fewer == pytest.approx(1 - study.ghosts_on / study.ghosts_off)
     assert study.fewer > 0.6
+    assert study.hidden_on <= study.ghosts_on and study.hidden_off <= study.ghosts_off - study.ghosts_on
     assert study.ghosts_still <= 0.01 * study.tokens_still
     assert 0.002 < study.mover_share < 0.5
     assert study.covered_on > 0.9 * study.covered_off
@@ -107,3 +108,12 @@ def test_memories_differ_in_contradiction_only() -> None:
     assert on.rules.contradiction and not off.rules.contradiction
     assert {**on.rules.to_dict(), "contradiction": False} == off.rules.to_dict()
     assert world.codec.stride == STRIDE
+
+
+def test_a_place_was_looked_through_by_views_that_saw_farther_and_only_by_later_ones() -> None:
+    K = geometry.intrinsics(8, 8, 90.0)
+    poses = np.stack([geometry.camera_pose((0, 0, 0), yaw, 1.0) for yaw in (0.0, math.pi, 0.0)])
+    depth = np.stack([np.full((8, 8), z) for z in (2.0, 5.0, 3.0)])
+    ahead, behind = [0.1, 1.0, -2.0], [0.1, 1.0, 2.0]
+    points, written = np.array([ahead, ahead, behind, behind, [0.1, 1.0, -2.95]]), np.array([0, 2, 0, 1, 0])
+    assert looked_through_after(points, written, depth, poses, K).tolist() == [True, False, True, False, False]

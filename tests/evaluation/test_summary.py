@@ -72,11 +72,12 @@ def test_medians_pool_what_the_episodes_list() -> None:
 
 def test_ghosts_are_counted_over_all_episodes() -> None:
     results = [
-        {"ghosts": {"numbers": {"ghosts_on": 1, "ghosts_off": 90, "fewer": 0.9}}},
-        {"ghosts": {"numbers": {"ghosts_on": 4, "ghosts_off": 10, "fewer": 0.6}}},
+        {"ghosts": {"numbers": {"ghosts_on": 1, "ghosts_off": 90, "hidden_on": 0, "hidden_off": 0, "fewer": 0.9}}},
+        {"ghosts": {"numbers": {"ghosts_on": 4, "ghosts_off": 10, "hidden_on": 2, "hidden_off": 2, "fewer": 0.6}}},
         {"ghosts": {"numbers": {}}},
     ]
     assert summarise(results, seed=0).get("ghosts", "fewer").mean == pytest.approx(1 - 5 / 100)
+    assert summarise(results, seed=0).get("ghosts", "fewer_known").mean == pytest.approx(1 - 3 / 98)
     assert summarise(results[2:], seed=0).get("ghosts", "fewer") == NOTHING
 
 
