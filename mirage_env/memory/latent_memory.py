@@ -120,9 +120,10 @@ class LatentMemory:
             intrinsics: (3, 3) of the latent grid.
             pose: (4, 4) ``T_world_camera``.
             keep: (h, w) bool, cells that may be written and may refute (e.g. neither sky nor moving); None: all.
-            merge: skip cells that the memory already explains at this depth, except for a border of one cell around the
-                new ones, which lets reads interpolate there. False appends every kept cell, and turns off all that is
-                not asked for in this very call: nothing is then left out, replaced or removed but for ``max_tokens``.
+            merge: skip cells that the memory already explains at this depth, except for a border of one cell around new
+                blocks of 2 by 2 and more, which lets reads interpolate there. False appends every kept cell, and turns
+                off all that is not asked for in this very call: nothing is then left out, replaced or removed but for
+                ``max_tokens``.
             imagined: one number or (h, w), from 0 (a camera saw it) to 1 (it was imagined); reads give it back.
             explained: (h, w) bool, the explained cells where the caller already knows them; None: look them up. What is
                 in more doubt than the cell does not explain it.

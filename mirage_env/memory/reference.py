@@ -92,7 +92,7 @@ class ReferenceMemory:
         here, beside, finest = slow.explained(self, depth, K, pose, made_up, rules.refine)
         if rules.merge and self.tokens:
             new = slow.next_to(wanted - here, wanted - beside)
-            wanted = slow.next_to(wanted, new)
+            wanted = new | slow.next_to(wanted, slow.broad(new))
         if rules.refine is not None and seen:
             finest |= {cell: min(1.0, finest.get(cell, math.inf)) for cell in wanted & seen}
             self._drop(slow.superseded(self, depth, K, pose, finest, rules.refine))

@@ -96,6 +96,12 @@ def next_to(cells: set[Cell], others: set[Cell]) -> set[Cell]:
     return {(r, c) for r, c in cells if any(abs(r - i) <= 1 and abs(c - j) <= 1 for i, j in others)}
 
 
+def broad(cells: set[Cell]) -> set[Cell]:
+    """The cells that belong to a block of 2 by 2."""
+    blocks = ({(r, c), (r, c + 1), (r + 1, c), (r + 1, c + 1)} for r, c in cells)
+    return set().union(*(block for block in blocks if block <= cells))
+
+
 def superseded(
     memory: ReferenceMemory, depth: Array, K: Array, pose: Array, finest: dict[Cell, float], refine: float
 ) -> list[Token]:

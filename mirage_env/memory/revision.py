@@ -78,7 +78,13 @@ def jobs_of(parts: store.Parts, first: int, last: int, sight_lines: bool = False
 def _new(wanted: Tensor, explained: Tensor, beside: Tensor) -> Tensor:
     """The wanted cells that nothing explains, in it or ``beside`` it, the rest of their regions, and a border."""
     new = wanted & ~explained & _grown(wanted & ~explained & ~beside)
-    return wanted & _grown(new)
+    return wanted & (new | _grown(_broad(new)))
+
+
+def _broad(cells: Tensor) -> Tensor:
+    """The cells (h, w) that belong to a block of 2 by 2: not the lines and dots that surfaces leave between them."""
+    narrow = functional.max_pool2d((~cells).to(torch.float32)[None], 2, stride=1)
+    return functional.max_pool2d(1.0 - functional.pad(narrow, (1, 1, 1, 1), value=1.0), 2, stride=1)[0] > 0
 
 
 def _grown(cells: Tensor) -> Tensor:

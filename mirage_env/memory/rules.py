@@ -15,7 +15,7 @@ class MemoryRules:
     """How a ``LatentMemory`` writes and reads where its caller does not say otherwise. Every switch acts alone.
 
     Attributes:
-        merge: write only cells that the memory does not explain yet (with a border of one cell).
+        merge: write only cells that the memory does not explain yet (with a border of one cell around broad regions).
         footprint: read tokens as the pieces of surface that they saw; False puts each into one cell.
         sight_lines: what is imagined hides nothing from a read that a camera's view saw behind it.
         contradiction: a camera's view removes the tokens that it looks straight through.

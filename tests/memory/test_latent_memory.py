@@ -133,7 +133,9 @@ def test_known_explained_cells_are_taken_at_their_word() -> None:
     assert memory.write(zeros, wall, K, look(), explained=np.ones(SIZE, dtype=bool)) == 0
     corner = np.ones(SIZE, dtype=bool)
     corner[0, 0] = False
-    assert memory.write(zeros, wall, K, look(), explained=corner) == 4
+    assert memory.write(zeros, wall, K, look(), explained=corner) == 1
+    corner[:2, :2] = False
+    assert memory.write(zeros, wall, K, look(), explained=corner) == 9  # broad regions get a border
 
 
 def test_an_outline_that_moves_by_a_cell_is_nothing_new() -> None:
