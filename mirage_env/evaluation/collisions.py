@@ -11,6 +11,7 @@ import numpy as np
 
 from mirage_env import geometry
 from mirage_env.evaluation.free_space import SeenSpace
+from mirage_env.evaluation.metrics import detection_scores
 from mirage_env.geometry import Array
 from mirage_env.simulators.agent import Place
 from mirage_env.simulators.base import AgentStart, Camera, FloorMotion, Simulator
@@ -54,13 +55,7 @@ def blocked_scores(truth: Array, imagination: Array) -> dict[str, float]:
     """Precision, recall and F1 of ``imagination`` (N,) bool as a prediction of ``truth`` (N,) bool, and counts."""
     hits = float((truth & imagination).sum())
     said, true = float(imagination.sum()), float(truth.sum())
-    return {
-        "precision": hits / said if said else math.nan,
-        "recall": hits / true if true else math.nan,
-        "f1": 2 * hits / (said + true) if said + true else math.nan,
-        "steps": float(len(truth)),
-        "blocked": true,
-    }
+    return {**detection_scores(hits, said, true), "steps": float(len(truth)), "blocked": true}
 
 
 def compare_collisions(

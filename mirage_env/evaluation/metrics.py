@@ -9,6 +9,7 @@ left to measure the result is NaN.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -161,3 +162,12 @@ def _numpy(x: Any) -> Array:
         x = x.detach().cpu()
         return (x.float() if x.is_floating_point() and x.element_size() < 4 else x).numpy()
     return np.asarray(x)
+
+
+def detection_scores(hits: float, said: float, true: float) -> dict[str, float]:
+    """Precision, recall and F1 of a yes, NaN where undefined: ``hits`` of those ``said``, and of those ``true``."""
+    return {
+        "precision": float(hits / said) if said else math.nan,
+        "recall": float(hits / true) if true else math.nan,
+        "f1": float(2 * hits / (said + true)) if said + true else math.nan,
+    }

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mirage_env.evaluation.calibration import Cells, calibrate, joined
+from mirage_env.evaluation.metrics import detection_scores
 from mirage_env.geometry import Array
 
 RESAMPLES = 2000
@@ -113,8 +114,8 @@ def blocked_scores(rows: Sequence[Mapping[str, Any]], seed: int) -> dict[str, En
     found = {}
     for where in ("seen", "unseen"):
         counts = np.array([[row[f"{where}/{key}"] for key in ("hits", "said", "blocked")] for row in rows], dtype=float)
-        for name, statistic in (("precision", _precision), ("recall", _recall), ("f1", _f1)):
-            found[f"{where}/{name}"] = over_episodes(list(counts), statistic, seed)
+        for name in ("precision", "recall", "f1"):
+            found[f"{where}/{name}"] = over_episodes(list(counts), partial(_blocked_score, name), seed)
     return found
 
 
@@ -155,19 +156,9 @@ def _fewer(left_out: str, counts: list[Mapping[str, Any]]) -> float:
     return float(1 - on / off) if off else math.nan
 
 
-def _precision(counts: list[Array]) -> float:
-    hits, said, _ = np.sum(counts, axis=0)
-    return float(hits / said) if said else math.nan
-
-
-def _recall(counts: list[Array]) -> float:
-    hits, _, blocked = np.sum(counts, axis=0)
-    return float(hits / blocked) if blocked else math.nan
-
-
-def _f1(counts: list[Array]) -> float:
+def _blocked_score(name: str, counts: list[Array]) -> float:
     hits, said, blocked = np.sum(counts, axis=0)
-    return float(2 * hits / (said + blocked)) if said + blocked else math.nan
+    return detection_scores(hits, said, blocked)[name]
 
 
 def _columns(measured: Results) -> dict[str, list[Any]]:
