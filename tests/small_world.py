@@ -16,5 +16,7 @@ def small_world(seed: int = 0) -> WorldModel:
         torch.manual_seed(seed)
         codec = TinyCodec(channels=CHANNELS, widths=(8, 16), blocks=(1, 1))
         depth = TinyDepth(channels=CHANNELS, widths=(8, 16, 16))
-        denoiser = TinyDenoiser(channels=CHANNELS, widths=(8, 16, 16), condition=16)
+        denoiser = TinyDenoiser(
+            channels=CHANNELS, widths=(8, 16, 16), condition=16, sketch_width=16, sketch_blocks=1, sketch_steps=2
+        )
     return WorldModel(codec.eval(), depth.eval(), denoiser.eval(), name="small")

@@ -23,6 +23,7 @@ from mirage_env.geometry import Array
 from mirage_env.memory import LatentMemory
 from mirage_env.memory.rules import MemoryRules
 from mirage_env.models.protocols import Denoised, Denoiser, DepthEstimate, DepthModel
+from mirage_env.models.tiny import TinyDenoiser
 from mirage_env.state import WorldState
 from mirage_env.world import WorldModel
 
@@ -36,6 +37,7 @@ SWITCHES: dict[str, dict[str, Any]] = {
 }
 """Rules of the memory that are turned off, one at a time."""
 PASSES = (1, 2, 4)
+SKETCH_STEPS = (1, 2, 4, 8)
 NOISE = (0.02, 0.05, 0.10, 0.20)
 START_VIEWS = (2, 4, 8)
 EVERY = 8
@@ -151,6 +153,13 @@ def _lanes(episode: Episode, poses: Array, truth: Truth, measured: list[int], ou
     for passes in PASSES:
         if passes != world.denoiser_steps:
             lanes[f"{passes} passes"] = Lane(_with(world, denoiser_steps=passes), begun, poses, measured)
+    if isinstance(world.denoiser, TinyDenoiser) and world.denoiser.sketch is not None:
+        for steps in SKETCH_STEPS:
+            if steps != world.denoiser.sketch_steps:
+                denoiser = copy.copy(world.denoiser)
+                denoiser.sketch_steps = steps
+                name = f"sketch in {steps} step{'s' * (steps > 1)}"
+                lanes[name] = Lane(_with(world, denoiser=denoiser), begun, poses, measured)
     other = {"true": None, "predicted": first.depth[0]}[episode.settings.depth]
     name = "predicted start depth" if other is None else "true start depth"
     lanes[name] = Lane(world, episode.begin_with(world, first, other), poses, measured)

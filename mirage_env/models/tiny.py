@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mirage_env.models.layers import ResidualBlock, UNet, inverse_depth, ray_channels, time_embedding
 from mirage_env.models.protocols import Denoised, DepthEstimate, Sampling
+from mirage_env.models.sketch import POOL, SketchFlow, enlarged
 
 
 class TinyCodec(ModelMixin, ConfigMixin):
@@ -118,17 +119,35 @@ class TinyDepth(ModelMixin, ConfigMixin):
 
 
 class TinyDenoiser(ModelMixin, ConfigMixin):
-    """Rectified-flow denoiser (Liu et al. 2022) of latents, conditioned on what the memory shows of the view.
+    """Completes latents in two stages: a ``SketchFlow`` decides what is there, a U-Net draws it.
 
-    It predicts the clean latents from ``x_t = (1 - t) x_0 + t noise``, and how wrong they will be.
+    The U-Net is a rectified-flow denoiser too (Liu et al. 2022): from ``x_t = (1 - t) x_0 + t noise``, what the memory
+    shows and the sketch it predicts the clean latents, and how wrong they will be. Often one pass does, as the sketch
+    leaves less open.
+
+    Args:
+        channels: of the latents.
+        widths, condition: of the U-Net, see ``UNet``.
+        sketch_width, sketch_blocks: see ``SketchFlow``; a width of 0 leaves the first stage out.
+        sketch_steps: in which a sketch is drawn.
     """
 
     @register_to_config
-    def __init__(self, channels: int = 16, widths: tuple[int, ...] = (96, 144, 192), condition: int = 128) -> None:
+    def __init__(
+        self,
+        channels: int = 16,
+        widths: tuple[int, ...] = (96, 144, 192),
+        condition: int = 128,
+        sketch_width: int = 0,
+        sketch_blocks: int = 5,
+        sketch_steps: int = 4,
+    ) -> None:
         super().__init__()
         self.embedding_size = condition
+        self.sketch_steps = sketch_steps
+        self.sketch = SketchFlow(channels, sketch_width, sketch_blocks, condition) if sketch_width else None
         self.time = nn.Sequential(nn.Linear(condition, condition), nn.SiLU(), nn.Linear(condition, condition))
-        self.unet = UNet(2 * channels + 5, channels + 1, widths, condition=condition)
+        self.unet = UNet((3 if sketch_width else 2) * channels + 5, channels + 1, widths, condition=condition)
 
     def forward(
         self,
@@ -139,13 +158,18 @@ class TinyDenoiser(ModelMixin, ConfigMixin):
         visible: Tensor,
         imagined: Tensor,
         intrinsics: Tensor,
+        sketch: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Clean latents (B, C, h, w) predicted from ``noisy`` at noise levels t (B,), log of their squared error."""
+        height, width = noisy.shape[-2:]
         memory = torch.stack([inverse_depth(depth), visible.float()], dim=1)
-        rays = ray_channels(intrinsics, *noisy.shape[-2:])
+        rays = ray_channels(intrinsics, height, width)
         condition = self.time(time_embedding(t, self.embedding_size))
-        x = torch.cat([noisy, readout, memory, rays, imagined[:, None]], dim=1)
-        out = self.unet(x, condition).float()
+        x = [noisy, readout, memory, rays, imagined[:, None]]
+        if self.sketch is not None:
+            assert sketch is not None
+            x.append(enlarged(sketch, height, width))
+        out = self.unet(torch.cat(x, dim=1), condition).float()
         return readout + out[:, :-1], out[:, -1].clamp(-7.0, 2.0)
 
     def denoise(
@@ -158,17 +182,23 @@ class TinyDenoiser(ModelMixin, ConfigMixin):
         noise: Tensor,
         steps: int = 1,
     ) -> Denoised:
-        """See ``protocols.Denoiser``: Euler steps over evenly spaced noise levels 1, …, 1/steps.
+        """See ``protocols.Denoiser``: Euler steps over evenly spaced noise levels 1, …, 1/steps, after the sketch.
 
-        The error is that of the first pass: what the readout leaves open, not how noisy the last passes are.
+        The error is what the sketch and the first pass leave open, not how noisy the last passes are.
         """
         if steps < 1:
             raise ValueError(f"a denoiser needs at least 1 step, got {steps}")
+        shown = (readout, depth, visible, imagined, intrinsics)
+        sketch, error = None, torch.zeros_like(depth)
+        if self.sketch is not None:
+            # The mean of 16 independent numbers, scaled back to a variance of 1.
+            coarse = nn.functional.avg_pool2d(noise, POOL, ceil_mode=True, count_include_pad=False) * POOL
+            sketch, left_open = self.sketch.sample(self.sketch.known(*shown), coarse, self.sketch_steps)
+            error = enlarged(left_open[:, None], *depth.shape[-2:])[:, 0]
         levels = torch.linspace(1.0, 0.0, steps + 1, device=readout.device)
         x = clean = noise
-        error = torch.zeros_like(depth)
         for i, (t, t_next) in enumerate(itertools.pairwise(levels)):
-            clean, log_error = self(x, t.expand(len(x)), readout, depth, visible, imagined, intrinsics)
-            error = error if i else log_error.exp().clamp_max(1.0)
+            clean, log_error = self(x, t.expand(len(x)), *shown, sketch)
+            error = error if i else (error + log_error.exp()).clamp_max(1.0)
             x = clean + (t_next / t) * (x - clean)
         return Denoised(clean, error)

@@ -1,4 +1,4 @@
-"""Training of the denoiser: complete what the memory shows of a view; then the same in fewer passes."""
+"""Training of the denoiser: sketch what the memory does not show of a view, and draw it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from mirage_env.models.sketch import POOL, SketchFlow
 from mirage_env.models.tiny import TinyDenoiser
 from mirage_env.training.loop import Losses
 from mirage_env.training.readouts import Readouts
@@ -15,26 +16,36 @@ ERROR_WEIGHT = 0.1
 """Of the likelihood of the errors beside the errors themselves."""
 INVENTED = 0.1
 """Weight of cells that show what was imagined earlier: it need not be the truth, and is not corrected in use."""
+DOUBTED = 0.3
+"""Share of the memories in which everything counts as imagined."""
+SKETCH_NOISE = 0.4
+"""Most noise on the sketches that the denoiser learns from, in deviations of sketches: drawn ones are not perfect."""
+SEEN_SKETCH, LEAST_LEVEL = 0.3, 0.3
+"""Weight of seen beside unseen parts of a sketch, and the noise level below which errors count no more than there."""
 
 
 def denoiser_losses(
     data: Readouts, batch: int, forget: float = 0.05, device: torch.device | str = "cpu"
 ) -> Callable[[nn.Module, torch.Generator], Losses]:
-    """Squared error of the clean latents; half of the noise levels are 1, where a one-pass sampler starts.
+    """Squared error of the clean latents, given the true sketch with a little noise; three quarters of the noise levels
+    are 1, where a one-pass sampler starts.
 
-    There the network also learns the size of that error, by its likelihood under a normal distribution. A share
-    ``forget`` of the samples shows an empty memory, and others lose a random half-plane of it.
+    There the network also learns the size of that error, by its likelihood under a normal distribution. For the
+    memories see ``forgetful``.
     """
 
     def losses(model: nn.Module, generator: torch.Generator) -> Losses:
         assert isinstance(model, TinyDenoiser)
-        sample = forgetful(data.at(torch.randint(len(data), (batch,), generator=generator), device), forget, generator)
-        t = torch.rand(batch, generator=generator)
-        t = torch.where(torch.rand(batch, generator=generator) < 0.5, torch.ones(()), t).to(device)
+        sample = _sample(data, batch, forget, generator, device)
+        t = _levels(batch, 0.75, generator).to(device)
         noise = torch.randn(sample.latents.shape, generator=generator).to(device)
         level = t[:, None, None, None]
         noisy = (1 - level) * sample.latents + level * noise
-        clean, log_error = model(noisy, t, *_shown(sample))
+        assert model.sketch is not None
+        sketch = model.sketch.of(sample.latents)
+        amount = (SKETCH_NOISE * torch.rand(batch, 1, 1, 1, generator=generator)).to(device)
+        sketch = sketch + amount * torch.randn(sketch.shape, generator=generator).to(device)
+        clean, log_error = model(noisy, t, *_shown(sample), sketch)
         error = (clean - sample.latents).square().mean(1)
         weight = _weight(sample)
         likelihood = 0.5 * (error.detach() * (-log_error).exp() + log_error) * (t == 1)[:, None, None]
@@ -49,46 +60,72 @@ def denoiser_losses(
     return losses
 
 
-def distillation_losses(
-    teacher: TinyDenoiser, teacher_steps: int, data: Readouts, batch: int, device: torch.device | str = "cpu"
+def sketch_losses(
+    data: Readouts, batch: int, forget: float = 0.05, device: torch.device | str = "cpu"
 ) -> Callable[[nn.Module, torch.Generator], Losses]:
-    """Squared distance of one pass to where ``teacher_steps`` passes of the teacher lead from the same noise.
+    """Squared error of the clean sketch over all noise levels, a quarter of them 1; little noise counts more.
 
-    One pass of a flow gives the mean of what may be there; a path of several passes ends at one possibility, decided by
-    the noise, which the student learns to reach at once (as in Luhman and Luhman 2021).
+    At level 1 the network also learns the size of the error, as in ``denoiser_losses``.
     """
 
     def losses(model: nn.Module, generator: torch.Generator) -> Losses:
-        assert isinstance(model, TinyDenoiser)
-        sample = forgetful(data.at(torch.randint(len(data), (batch,), generator=generator), device), 0.05, generator)
-        noise = torch.randn(sample.latents.shape, generator=generator).to(device)
-        with torch.no_grad():
-            wanted, error = teacher.denoise(*_shown(sample), noise, teacher_steps)
-        clean, log_error = model(noise, torch.ones(batch, device=noise.device), *_shown(sample))
-        distance = (clean - wanted).square().mean(1)
-        weight = _weight(sample)
-        same_doubt = (log_error - error.clamp_min(1e-3).log()).square()
-        unseen = 1 - sample.visible.float()
+        assert isinstance(model, SketchFlow)
+        sample = _sample(data, batch, forget, generator, device)
+        wanted = model.of(sample.latents)
+        t = _levels(batch, 0.25, generator).to(device)
+        level = t[:, None, None, None]
+        noise = torch.randn(wanted.shape, generator=generator).to(device)
+        noisy = (1 - level) * wanted + level * noise
+        clean, log_error = model(noisy, t, model.known(*_shown(sample)))
+        squares = (clean - wanted).square()
+        error, of_latents = squares.mean(1), (squares * model.deviation.square()[:, None, None]).mean(1)
+        first = (t == 1).float()[:, None, None]
+        likelihood = 0.5 * (of_latents.detach() * (-log_error).exp() + log_error) * first
+        unseen = _mostly_unseen(sample)
+        weight = (SEEN_SKETCH + unseen) / level[:, 0].clamp_min(LEAST_LEVEL)
         return {
-            "loss": ((distance + ERROR_WEIGHT * same_doubt) * weight).mean(),
-            "distance_unseen": _masked_mean(distance, unseen),
-            "error_unseen": _masked_mean((clean - sample.latents).square().mean(1), unseen),
-            "error_teacher": _masked_mean((wanted - sample.latents).square().mean(1), unseen),
+            "loss": (error * weight + ERROR_WEIGHT * likelihood).mean(),
+            "error_first": _masked_mean(error, unseen * first),
+            "error_later": _masked_mean(error, unseen * (1 - first)),
         }
 
     return losses
 
 
+def _sample(
+    data: Readouts, batch: int, forget: float, generator: torch.Generator, device: torch.device | str
+) -> Readouts:
+    return forgetful(data.at(torch.randint(len(data), (batch,), generator=generator), device), forget, generator)
+
+
+def _levels(batch: int, full: float, generator: torch.Generator) -> Tensor:
+    """Noise levels (B,), evenly distributed but for the share ``full`` of 1."""
+    t = torch.rand(batch, generator=generator)
+    return torch.where(torch.rand(batch, generator=generator) < full, torch.ones(()), t)
+
+
+def _mostly_unseen(sample: Readouts) -> Tensor:
+    """Cells of the sketch (B, rows, columns) float of which the memory shows less than half."""
+    seen = nn.functional.avg_pool2d(sample.visible[:, None].float(), POOL, ceil_mode=True, count_include_pad=False)
+    return (seen[:, 0] < 0.5).float()
+
+
 def forgetful(sample: Readouts, forget: float, generator: torch.Generator) -> Readouts:
-    """A batch whose memories lost something at random, as in ``denoiser_losses``."""
-    visible = sample.visible & _keep(sample.visible.shape, forget, generator).to(sample.visible.device)
+    """A batch whose memories lost something at random, and doubt some of what they show.
+
+    A share ``forget`` shows an empty memory, others lose a random half-plane of it. In part of the rest all, or a
+    half-plane, counts as imagined: what was well imagined is to be gone on from like what was seen.
+    """
+    device = sample.visible.device
+    visible = sample.visible & _keep(sample.visible.shape, forget, generator).to(device)
+    doubt = torch.rand(len(visible), 1, 1, generator=generator) * ~_keep(sample.visible.shape, DOUBTED, generator)
     return Readouts(
         latents=sample.latents,
         depth=sample.depth,
         readout=sample.readout * visible[:, None],
         readout_depth=sample.readout_depth * visible,
         visible=visible,
-        imagined=sample.imagined * visible,
+        imagined=torch.where(sample.imagined > 0, sample.imagined, doubt.to(device)) * visible,
         shown=sample.shown,
         intrinsics=sample.intrinsics,
     )
@@ -136,3 +173,18 @@ def validate_denoiser(model: nn.Module, data: Readouts) -> dict[str, float]:
         "expected_unseen": float(_masked_mean(expected, 1 - seen)),
         "expectation": float(torch.corrcoef(pairs)[0, 1].nan_to_num()) if pairs.shape[1] > 1 else 0.0,
     }
+
+
+@torch.no_grad()
+def validate_sketch(model: nn.Module, data: Readouts) -> dict[str, float]:
+    """Squared error of clean sketches where the memory shows little, by noise level, as a share of their variance."""
+    assert isinstance(model, SketchFlow)
+    sample = data.spread(256, next(model.parameters()).device)
+    wanted, known = model.of(sample.latents), model.known(*_shown(sample))
+    noise = torch.randn(wanted.shape, generator=torch.Generator().manual_seed(0)).to(wanted.device)
+    unseen = _mostly_unseen(sample)
+    found = {}
+    for t in (1.0, 0.75, 0.5, 0.25):
+        clean, _ = model((1 - t) * wanted + t * noise, noise.new_full((len(noise),), t), known)
+        found[f"error_{t:g}"] = float(_masked_mean((clean - wanted).square().mean(1), unseen))
+    return found

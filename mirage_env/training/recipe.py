@@ -2,10 +2,11 @@
 
 codec      latents that survive being warped
 readouts   what they look like through the memory
-depth      from latents; denoiser: what the memory does not show; both on clean readouts
+depth      from latents
+sketch     what is there that the memory does not show, coarsely
+denoiser   the view, from what the memory shows and a sketch; all three on clean readouts
 rollouts   what the world loop of these parts shows itself
 drift      depth and denoiser go on, on readouts and rollouts
-distil     a denoiser of several passes taught to a one-pass one
 decoder    the codec's decoder goes on alone: sharper pictures from the same latents, at any time after the codec
 """
 
@@ -29,7 +30,7 @@ from mirage_env.files import atomic_write, writable_folder
 from mirage_env.models import weights
 from mirage_env.models.tiny import TinyCodec, TinyDenoiser, TinyDepth
 from mirage_env.training.codec import codec_losses, validate_codec
-from mirage_env.training.denoiser import denoiser_losses, distillation_losses, validate_denoiser
+from mirage_env.training.denoiser import denoiser_losses, sketch_losses, validate_denoiser, validate_sketch
 from mirage_env.training.depth import depth_losses, validate_depth
 from mirage_env.training.frames import Trajectories
 from mirage_env.training.loop import Losses, Settings, load_average, train
@@ -37,7 +38,7 @@ from mirage_env.training.readouts import Readouts, make_readouts, saved_source
 from mirage_env.training.rollouts import make_rollouts
 from mirage_env.world import WorldModel
 
-STAGES = ("codec", "readouts", "depth", "denoiser", "rollouts", "drift", "distil", "decoder")
+STAGES = ("codec", "readouts", "depth", "sketch", "denoiser", "rollouts", "drift", "decoder")
 FOLDERS = {"readouts": (), "rollouts": (), "drift": ("depth-drift", "denoiser-drift")}
 """Where a stage keeps its checkpoint, if not in a folder of its name."""
 _NEEDS_VIEWS = {"codec", "readouts", "rollouts", "decoder"}
@@ -54,8 +55,7 @@ class Recipe:
         readouts_per_episode, rollouts_per_episode: views kept of each trajectory.
         rollout_steps: steps in imagination that they are drawn from.
         rollout_share: of the samples in the stage "drift".
-        teacher_steps: passes of the denoiser that the stage "distil" copies.
-        distilled: whether the finished model holds the distilled denoiser.
+        sketch_width, sketch_blocks, sketch_steps: see ``TinyDenoiser``.
     """
 
     channels: int = 16
@@ -63,6 +63,9 @@ class Recipe:
     codec_blocks: tuple[int, ...] = (1, 3)
     depth_widths: tuple[int, ...] = (64, 96, 160)
     denoiser_widths: tuple[int, ...] = (96, 144, 192)
+    sketch_width: int = 192
+    sketch_blocks: int = 5
+    sketch_steps: int = 4
     denoiser_steps: int = 1
     max_gap: int = 12
     warp_weight: float = 6.0
@@ -72,14 +75,12 @@ class Recipe:
     rollouts_per_episode: int = 8
     rollout_steps: int = 32
     rollout_share: float = 0.5
-    teacher_steps: int = 4
-    distilled: bool = False
     codec: Settings = field(default_factory=lambda: Settings(steps=12_000, batch=12, learning_rate=1e-3))
     depth: Settings = field(default_factory=lambda: Settings(steps=6_000, batch=24, learning_rate=1e-3))
+    sketch: Settings = field(default_factory=lambda: Settings(steps=12_000, batch=48, learning_rate=1e-3))
     denoiser: Settings = field(default_factory=lambda: Settings(steps=10_000, batch=24, learning_rate=1e-3))
     depth_drift: Settings = field(default_factory=lambda: Settings(steps=2_000, batch=24, learning_rate=5e-4))
     denoiser_drift: Settings = field(default_factory=lambda: Settings(steps=4_000, batch=24, learning_rate=5e-4))
-    distil: Settings = field(default_factory=lambda: Settings(steps=2_000, batch=24, learning_rate=3e-4))
     decoder: Settings = field(default_factory=lambda: Settings(steps=3_000, batch=8, learning_rate=5e-4))
 
     @classmethod
@@ -162,6 +163,8 @@ def train_stages(
                 samples.save(out / f"{name}.safetensors", source)
     if "depth" in stages and not run.over:
         run.depth("depth", None, recipe.depth, run.samples("readouts"))
+    if "sketch" in stages and not run.over:
+        run.sketch(recipe.sketch, run.samples("readouts"))
     if "denoiser" in stages and not run.over:
         run.denoiser("denoiser", None, recipe.denoiser, run.samples("readouts"))
     if "rollouts" in stages and not run.over:
@@ -177,8 +180,6 @@ def train_stages(
         for kind, settings in (("depth", recipe.depth_drift), ("denoiser", recipe.denoiser_drift)):
             if not run.over:
                 getattr(run, kind)(f"{kind}-drift", kind, settings, run.samples("readouts", "rollouts"))
-    if "distil" in stages and not run.over:
-        run.distil(codec)
     if "decoder" in stages and not run.over:
         run.decoder(codec, views, held_out)
     run.finish(codec)
@@ -240,18 +241,20 @@ class _Run:
         losses = depth_losses(samples[0], settings.batch, device=self.device)
         self.train(model, losses, settings, stage, lambda m: validate_depth(m, samples[1]))
 
+    def sketch(self, settings: Settings, samples: tuple[Readouts, Readouts]) -> None:
+        model = self._new_denoiser().sketch
+        assert model is not None
+        pooled = model.of(samples[0].spread(1024).latents)
+        model.deviation.copy_(pooled.std((0, 2, 3)))
+        losses = sketch_losses(samples[0], settings.batch, device=self.device)
+        self.train(model, losses, settings, "sketch", lambda m: validate_sketch(m, samples[1]))
+
     def denoiser(self, stage: str, before: str | None, settings: Settings, samples: tuple[Readouts, Readouts]) -> None:
         model = self._denoiser(before)
+        assert model.sketch is not None
+        model.sketch.requires_grad_(False)
         losses = denoiser_losses(samples[0], settings.batch, device=self.device)
         self.train(model, losses, settings, stage, lambda m: validate_denoiser(m, samples[1]))
-
-    def distil(self, codec: TinyCodec) -> None:
-        samples, unseen = self.samples("readouts", "rollouts")
-        teacher = self._denoiser("denoiser-drift").to(self.device).requires_grad_(False)  # type: ignore[arg-type]
-        settings = self.recipe.distil
-        losses = distillation_losses(teacher, self.recipe.teacher_steps, samples, settings.batch, self.device)
-        student = copy.deepcopy(teacher).requires_grad_(True)
-        self.train(student, losses, settings, "distil", lambda m: validate_denoiser(m, unseen))
 
     def decoder(self, codec: TinyCodec, views: Trajectories, held_out: Trajectories) -> None:
         model, settings = copy.deepcopy(codec).to(memory_format=torch.channels_last), self.recipe.decoder  # type: ignore[call-overload]
@@ -266,12 +269,9 @@ class _Run:
 
     def finish(self, codec: TinyCodec) -> None:
         """Write the model of the latest parts, if there are any."""
-        stages = {part: [f"{part}-drift", part] for part in ("depth", "denoiser")}
-        if self.recipe.distilled:
-            stages["denoiser"].insert(0, "distil")
         latest = {
-            part: next((stage for stage in names if (self.out / stage / "checkpoint.pt").exists()), None)
-            for part, names in stages.items()
+            part: next((s for s in (f"{part}-drift", part) if (self.out / s / "checkpoint.pt").exists()), None)
+            for part in ("depth", "denoiser")
         }
         if (self.out / "decoder" / "checkpoint.pt").exists():
             codec = self._with_tuned_decoder(codec)
@@ -290,9 +290,24 @@ class _Run:
         return model if stage is None else load_average(model, self.out / stage)  # type: ignore[return-value]
 
     def _denoiser(self, stage: str | None) -> TinyDenoiser:
+        """With the latest weights of a stage (None: new ones), and the trained sketch."""
+        model = self._new_denoiser()
+        if stage is not None:
+            load_average(model, self.out / stage)
+        assert model.sketch is not None
+        load_average(model.sketch, self.out / "sketch")
+        return model.eval()
+
+    def _new_denoiser(self) -> TinyDenoiser:
         torch.manual_seed(self.recipe.denoiser.seed)
-        model = TinyDenoiser(self.recipe.channels, self.recipe.denoiser_widths)
-        return model if stage is None else load_average(model, self.out / stage)  # type: ignore[return-value]
+        recipe = self.recipe
+        return TinyDenoiser(
+            recipe.channels,
+            recipe.denoiser_widths,
+            sketch_width=recipe.sketch_width,
+            sketch_blocks=recipe.sketch_blocks,
+            sketch_steps=recipe.sketch_steps,
+        )
 
 
 def _fingerprint(*things: nn.Module | Tensor) -> str:

@@ -152,7 +152,7 @@ def test_depth_stays_within_bounds_whatever_the_weights_say() -> None:
 
 @pytest.fixture
 def denoising() -> tuple[TinyDenoiser, tuple[Tensor, ...]]:
-    model = awake(TinyDenoiser(8, (8, 16, 16), 32))
+    model = awake(TinyDenoiser(8, (8, 16, 16), 32, sketch_width=16, sketch_blocks=2, sketch_steps=2))
     assert isinstance(model, TinyDenoiser)
     visible = torch.rand(2, 12, 16, generator=seeded()) < 0.5
     readout = torch.randn(2, 8, 12, 16, generator=seeded(1)) * visible[:, None]
@@ -176,15 +176,56 @@ def test_denoising_steps_follow_the_straight_path(denoising: tuple[TinyDenoiser,
     model, (readout, depth, visible, imagined, intrinsics, noise) = denoising
     ones = torch.ones(2)
     shown = (readout, depth, visible, imagined, intrinsics)
-    first, log_error = model(noise, ones, *shown)
+    assert model.sketch is not None
+    coarse = 4 * torch.nn.functional.avg_pool2d(noise, 4)
+    sketch, open_ = model.sketch.sample(model.sketch.known(*shown), coarse, 2)
+    first, log_error = model(noise, ones, *shown, sketch)
     assert torch.equal(model.denoise(*shown, noise, 1).latents, first)
-    assert torch.equal(model.denoise(*shown, noise, 2).error, log_error.exp().clamp_max(1.0))
+    expected = log_error.exp() + torch.nn.functional.interpolate(open_[:, None], scale_factor=4, mode="bilinear")[:, 0]
+    assert torch.allclose(model.denoise(*shown, noise, 2).error, expected.clamp_max(1.0))
     # x_t = (1 - t) x_0 + t noise, with the prediction for x_0
-    second, _ = model((first + noise) / 2, ones / 2, *shown)
+    second, _ = model((first + noise) / 2, ones / 2, *shown, sketch)
     assert torch.allclose(model.denoise(*shown, noise, 2).latents, second, atol=1e-5)
+
+
+def test_a_sketch_is_drawn_along_the_straight_path(denoising: tuple[TinyDenoiser, tuple[Tensor, ...]]) -> None:
+    flow, shown = denoising[0].sketch, denoising[1][:5]
+    assert flow is not None
+    known, coarse = flow.known(*shown), torch.randn(2, 8, 3, 4, generator=seeded(5))
+    first, log_error = flow(coarse, torch.ones(2), known)
+    second, _ = flow((first + coarse) / 2, torch.full((2,), 0.5), known)
+    sketch, open_ = flow.sample(known, coarse, 2)
+    assert torch.allclose(sketch, second, atol=1e-5) and torch.equal(open_, 2 * log_error.exp())
+
+
+@pytest.mark.parametrize(("height", "width"), [(12, 16), (9, 14), (5, 4)])
+def test_sketches_fit_grids_of_any_size(height: int, width: int) -> None:
+    model = awake(TinyDenoiser(8, (8, 16, 16), 32, sketch_width=16, sketch_blocks=1, sketch_steps=2))
+    assert isinstance(model, TinyDenoiser)
+    latents = torch.randn(1, 8, height, width, generator=seeded())
+    assert model.sketch is not None
+    model.sketch.deviation.fill_(0.5)
+    sketch = model.sketch.of(latents)
+    assert sketch.shape == (1, 8, -(-height // 4), -(-width // 4))
+    assert torch.allclose(sketch[0, :, 0, 0], 2 * latents[0, :, :4, :4].mean((1, 2)), atol=1e-6)
+    assert torch.allclose(
+        sketch[0, :, -1, -1], 2 * latents[0, :, (height - 1) // 4 * 4 :, (width - 1) // 4 * 4 :].mean((1, 2)), atol=1e-6
+    )
+    visible = torch.zeros(1, height, width, dtype=torch.bool)
+    clean, error = model.denoise(latents, visible.float(), visible, visible.float(), K[None], latents)
+    assert clean.shape == latents.shape and error.shape == visible.shape
 
 
 @pytest.mark.parametrize("steps", [0, -1])
 def test_a_denoiser_needs_a_step(steps: int, denoising: tuple[TinyDenoiser, tuple[Tensor, ...]]) -> None:
     with pytest.raises(ValueError, match="at least 1 step"):
         denoising[0].denoise(*denoising[1], steps)
+
+
+def test_a_denoiser_without_a_sketch_is_one_network(denoising: tuple[TinyDenoiser, tuple[Tensor, ...]]) -> None:
+    model = awake(TinyDenoiser(8, (8, 16, 16), 32))
+    assert isinstance(model, TinyDenoiser) and model.sketch is None
+    (*shown, noise), ones = denoising[1], torch.ones(2)
+    clean, log_error = model(noise, ones, *shown)
+    found = model.denoise(*shown, noise)  # type: ignore[arg-type]
+    assert torch.equal(found.latents, clean) and torch.equal(found.error, log_error.exp().clamp_max(1.0))

@@ -67,7 +67,8 @@ def test_the_folder_is_small_and_readable_by_diffusers(folder: Path) -> None:
     parts = [f"{part}/{name}" for part in weights.PARTS for name in ("config.json", WEIGHTS)]
     assert files == sorted([*parts, "mirage.json"])
     tensors = load_file(folder / "denoiser" / WEIGHTS)
-    assert {value.dtype for value in tensors.values()} == {torch.float16}
+    exact = {"sketch.deviation"}
+    assert {value.dtype for name, value in tensors.items() if name not in exact} == {torch.float16}
     codec = TinyCodec.from_pretrained(folder / "codec")
     assert torch.equal(codec.decoder[0].weight.float(), small_world().codec.decoder[0].weight.half().float())  # type: ignore[attr-defined]
 
