@@ -187,7 +187,10 @@ def _add_train(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="checkpoints, curves and the model")
     parser.add_argument("--config", type=Path, metavar="FILE", help="JSON that overrides settings of the recipe")
     parser.add_argument(
-        "--stages", nargs="+", metavar="STAGE", help="codec readouts depth sketch denoiser rollouts drift decoder (all)"
+        "--stages",
+        nargs="+",
+        metavar="STAGE",
+        help="codec readouts depth sketch distil denoiser rollouts drift decoder (all)",
     )
     parser.add_argument("--minutes", type=float, metavar="M", help="stop after so long; a later call goes on")
     parser.add_argument("--limit", type=int, metavar="N", help="use at most N walks")

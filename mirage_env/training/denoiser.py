@@ -92,6 +92,41 @@ def sketch_losses(
     return losses
 
 
+def distillation_losses(
+    teacher: SketchFlow,
+    steps: int,
+    data: Readouts,
+    batch: int,
+    forget: float = 0.05,
+    device: torch.device | str = "cpu",
+) -> Callable[[nn.Module, torch.Generator], Losses]:
+    """Squared distance of a one-step sketch to where ``steps`` steps of the teacher lead from the same noise.
+
+    One step of a flow predicts the mean of what may be there; a path of several ends at one possibility, decided by the
+    noise, which the student learns to reach at once (as in Luhman and Luhman 2021).
+    """
+
+    def losses(model: nn.Module, generator: torch.Generator) -> Losses:
+        assert isinstance(model, SketchFlow)
+        sample = _sample(data, batch, forget, generator, device)
+        wanted = model.of(sample.latents)
+        noise = torch.randn(wanted.shape, generator=generator).to(device)
+        with torch.no_grad():
+            drawn, left_open = teacher.sample(teacher.known(*_shown(sample)), noise, steps)
+        sketch, log_error = model(noise, torch.ones(batch, device=noise.device), model.known(*_shown(sample)))
+        distance = (sketch - drawn).square().mean(1)
+        unseen = _mostly_unseen(sample)
+        same_doubt = (log_error - (left_open / 2).clamp_min(1e-4).log()).square()
+        return {
+            "loss": (distance * (SEEN_SKETCH + unseen) + ERROR_WEIGHT * same_doubt).mean(),
+            "distance": _masked_mean(distance, unseen),
+            "error": _masked_mean((sketch - wanted).square().mean(1), unseen),
+            "error_teacher": _masked_mean((drawn - wanted).square().mean(1), unseen),
+        }
+
+    return losses
+
+
 def _sample(
     data: Readouts, batch: int, forget: float, generator: torch.Generator, device: torch.device | str
 ) -> Readouts:

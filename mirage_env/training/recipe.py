@@ -4,6 +4,7 @@ codec      latents that survive being warped
 readouts   what they look like through the memory
 depth      from latents
 sketch     what is there that the memory does not show, coarsely
+distil     the same in one step
 denoiser   the view, from what the memory shows and a sketch; all three on clean readouts
 rollouts   what the world loop of these parts shows itself
 drift      depth and denoiser go on, on readouts and rollouts
@@ -28,9 +29,16 @@ from torch import Tensor, nn
 
 from mirage_env.files import atomic_write, writable_folder
 from mirage_env.models import weights
+from mirage_env.models.sketch import SketchFlow
 from mirage_env.models.tiny import TinyCodec, TinyDenoiser, TinyDepth
 from mirage_env.training.codec import codec_losses, validate_codec
-from mirage_env.training.denoiser import denoiser_losses, sketch_losses, validate_denoiser, validate_sketch
+from mirage_env.training.denoiser import (
+    denoiser_losses,
+    distillation_losses,
+    sketch_losses,
+    validate_denoiser,
+    validate_sketch,
+)
 from mirage_env.training.depth import depth_losses, validate_depth
 from mirage_env.training.frames import Trajectories
 from mirage_env.training.loop import Losses, Settings, load_average, train
@@ -38,7 +46,7 @@ from mirage_env.training.readouts import Readouts, make_readouts, saved_source
 from mirage_env.training.rollouts import make_rollouts
 from mirage_env.world import WorldModel
 
-STAGES = ("codec", "readouts", "depth", "sketch", "denoiser", "rollouts", "drift", "decoder")
+STAGES = ("codec", "readouts", "depth", "sketch", "distil", "denoiser", "rollouts", "drift", "decoder")
 FOLDERS = {"readouts": (), "rollouts": (), "drift": ("depth-drift", "denoiser-drift")}
 """Where a stage keeps its checkpoint, if not in a folder of its name."""
 _NEEDS_VIEWS = {"codec", "readouts", "rollouts", "decoder"}
@@ -55,7 +63,8 @@ class Recipe:
         readouts_per_episode, rollouts_per_episode: views kept of each trajectory.
         rollout_steps: steps in imagination that they are drawn from.
         rollout_share: of the samples in the stage "drift".
-        sketch_width, sketch_blocks, sketch_steps: see ``TinyDenoiser``.
+        sketch_width, sketch_blocks, sketch_steps: see ``TinyDenoiser``; after the stage "distil" one step is taken.
+        teacher_steps: that the stage "distil" learns to take at once.
     """
 
     channels: int = 16
@@ -66,6 +75,7 @@ class Recipe:
     sketch_width: int = 192
     sketch_blocks: int = 5
     sketch_steps: int = 4
+    teacher_steps: int = 8
     denoiser_steps: int = 1
     max_gap: int = 12
     warp_weight: float = 6.0
@@ -78,6 +88,7 @@ class Recipe:
     codec: Settings = field(default_factory=lambda: Settings(steps=12_000, batch=12, learning_rate=1e-3))
     depth: Settings = field(default_factory=lambda: Settings(steps=6_000, batch=24, learning_rate=1e-3))
     sketch: Settings = field(default_factory=lambda: Settings(steps=12_000, batch=48, learning_rate=1e-3))
+    distil: Settings = field(default_factory=lambda: Settings(steps=3_000, batch=48, learning_rate=3e-4))
     denoiser: Settings = field(default_factory=lambda: Settings(steps=10_000, batch=24, learning_rate=1e-3))
     depth_drift: Settings = field(default_factory=lambda: Settings(steps=2_000, batch=24, learning_rate=5e-4))
     denoiser_drift: Settings = field(default_factory=lambda: Settings(steps=4_000, batch=24, learning_rate=5e-4))
@@ -165,6 +176,8 @@ def train_stages(
         run.depth("depth", None, recipe.depth, run.samples("readouts"))
     if "sketch" in stages and not run.over:
         run.sketch(recipe.sketch, run.samples("readouts"))
+    if "distil" in stages and not run.over:
+        run.distil(recipe.distil, run.samples("readouts"))
     if "denoiser" in stages and not run.over:
         run.denoiser("denoiser", None, recipe.denoiser, run.samples("readouts"))
     if "rollouts" in stages and not run.over:
@@ -242,12 +255,19 @@ class _Run:
         self.train(model, losses, settings, stage, lambda m: validate_depth(m, samples[1]))
 
     def sketch(self, settings: Settings, samples: tuple[Readouts, Readouts]) -> None:
-        model = self._new_denoiser().sketch
-        assert model is not None
+        model = self._new_sketch()
         pooled = model.of(samples[0].spread(1024).latents)
         model.deviation.copy_(pooled.std((0, 2, 3)))
         losses = sketch_losses(samples[0], settings.batch, device=self.device)
         self.train(model, losses, settings, "sketch", lambda m: validate_sketch(m, samples[1]))
+
+    def distil(self, settings: Settings, samples: tuple[Readouts, Readouts]) -> None:
+        teacher = load_average(self._new_sketch(), self.out / "sketch")
+        assert isinstance(teacher, SketchFlow)
+        teacher = teacher.to(self.device).requires_grad_(False)
+        steps, student = self.recipe.teacher_steps, copy.deepcopy(teacher).requires_grad_(True)
+        losses = distillation_losses(teacher, steps, samples[0], settings.batch, device=self.device)
+        self.train(student, losses, settings, "distil", lambda m: validate_sketch(m, samples[1]))
 
     def denoiser(self, stage: str, before: str | None, settings: Settings, samples: tuple[Readouts, Readouts]) -> None:
         model = self._denoiser(before)
@@ -289,14 +309,23 @@ class _Run:
         model = TinyDepth(self.recipe.channels, self.recipe.depth_widths)
         return model if stage is None else load_average(model, self.out / stage)  # type: ignore[return-value]
 
+    @property
+    def _distilled(self) -> bool:
+        return (self.out / "distil" / "checkpoint.pt").exists()
+
     def _denoiser(self, stage: str | None) -> TinyDenoiser:
         """With the latest weights of a stage (None: new ones), and the trained sketch."""
         model = self._new_denoiser()
         if stage is not None:
             load_average(model, self.out / stage)
         assert model.sketch is not None
-        load_average(model.sketch, self.out / "sketch")
+        load_average(model.sketch, self.out / ("distil" if self._distilled else "sketch"))
         return model.eval()
+
+    def _new_sketch(self) -> SketchFlow:
+        sketch = self._new_denoiser().sketch
+        assert sketch is not None
+        return sketch
 
     def _new_denoiser(self) -> TinyDenoiser:
         torch.manual_seed(self.recipe.denoiser.seed)
@@ -306,7 +335,7 @@ class _Run:
             recipe.denoiser_widths,
             sketch_width=recipe.sketch_width,
             sketch_blocks=recipe.sketch_blocks,
-            sketch_steps=recipe.sketch_steps,
+            sketch_steps=1 if self._distilled else recipe.sketch_steps,
         )
 
 

@@ -39,10 +39,11 @@ TINY = Recipe(
     rollout_steps=4,
     sketch_width=16,
     sketch_blocks=1,
-    sketch_steps=2,
+    teacher_steps=2,
     codec=SETTINGS,
     depth=SETTINGS,
     sketch=SETTINGS,
+    distil=SETTINGS,
     denoiser=SETTINGS,
     depth_drift=SETTINGS,
     denoiser_drift=SETTINGS,
@@ -74,7 +75,7 @@ def bits(folder: Path) -> dict[str, bytes]:
 
 
 def test_all_stages_end_in_a_model_that_imagines(trained: Path, data: Path) -> None:
-    for stage in ("codec", "depth", "sketch", "denoiser", "depth-drift", "denoiser-drift", "decoder"):
+    for stage in ("codec", "depth", "sketch", "distil", "denoiser", "depth-drift", "denoiser-drift", "decoder"):
         assert {"checkpoint.pt", "log.jsonl", "curves.png"} <= {p.name for p in (trained / stage).iterdir()}
     world = WorldModel.from_pretrained(trained / "model")
     view = read_shard(list_shards(data / "val")[0])
@@ -130,7 +131,7 @@ def test_stages_that_miss_an_earlier_one_say_which(data: Path, tmp_path: Path) -
     train_stages(data / "train", data / "val", tmp_path, TINY, ("codec",))
     with pytest.raises(FileNotFoundError, match="run the training stage 'readouts' first"):
         train_stages(data / "train", data / "val", tmp_path, TINY, ("depth",))
-    with pytest.raises(ValueError, match="unknown stage 'depht'; stages are codec, readouts, depth, sketch, denoiser"):
+    with pytest.raises(ValueError, match="unknown stage 'depht'; stages are codec, readouts, depth, sketch, distil,"):
         train_stages(data / "train", data / "val", tmp_path / "other", TINY, ("codec", "depht"))
     assert not (tmp_path / "other").exists()
     with pytest.raises(FileNotFoundError, match="collect"):
