@@ -190,7 +190,7 @@ def _add_train(commands: Any, common: argparse.ArgumentParser) -> None:
         "--stages",
         nargs="+",
         metavar="STAGE",
-        help="codec readouts depth sketch distil denoiser rollouts drift decoder (all)",
+        help="codec readouts sketch distil denoiser depth decoder (all)",
     )
     parser.add_argument("--minutes", type=float, metavar="M", help="stop after so long; a later call goes on")
     parser.add_argument("--limit", type=int, metavar="N", help="use at most N walks")
@@ -204,7 +204,7 @@ def _train(arguments: argparse.Namespace) -> None:
     import math
 
     from mirage_env.files import writable_folder
-    from mirage_env.training.recipe import FOLDERS, STAGES, Recipe, train_stages
+    from mirage_env.training.recipe import STAGES, Recipe, train_stages
     from mirage_env.training.shards import pack, unpack
 
     if arguments.minutes is not None and not arguments.minutes > 0:
@@ -227,8 +227,7 @@ def _train(arguments: argparse.Namespace) -> None:
         limit=arguments.limit,
     )
     if arguments.shards is not None:
-        folders = [name for stage in stages for name in FOLDERS.get(stage, (stage,))]
-        print(f"{len(pack(arguments.out, folders, arguments.shards))} shards in {arguments.shards}")
+        print(f"{len(pack(arguments.out, stages, arguments.shards))} shards in {arguments.shards}")
     model = arguments.out / "model"
     done = "the model is in" if (model / "mirage.json").exists() else "checkpoints are in"
     print(f"{done} {model if done.startswith('the model') else arguments.out}")

@@ -14,8 +14,6 @@ from mirage_env.training.readouts import Readouts
 
 ERROR_WEIGHT = 0.1
 """Of the likelihood of the errors beside the errors themselves."""
-INVENTED = 0.1
-"""Weight of cells that show what was imagined earlier: it need not be the truth, and is not corrected in use."""
 DOUBTED = 0.3
 """Share of the memories in which everything counts as imagined."""
 SKETCH_NOISE = 0.4
@@ -41,23 +39,35 @@ def denoiser_losses(
         noise = torch.randn(sample.latents.shape, generator=generator).to(device)
         level = t[:, None, None, None]
         noisy = (1 - level) * sample.latents + level * noise
-        assert model.sketch is not None
-        sketch = model.sketch.of(sample.latents)
-        amount = (SKETCH_NOISE * torch.rand(batch, 1, 1, 1, generator=generator)).to(device)
-        sketch = sketch + amount * torch.randn(sketch.shape, generator=generator).to(device)
+        sketch = _rough_sketch(model, sample, generator)
         clean, log_error = model(noisy, t, *_shown(sample), sketch)
         error = (clean - sample.latents).square().mean(1)
-        weight = _weight(sample)
         likelihood = 0.5 * (error.detach() * (-log_error).exp() + log_error) * (t == 1)[:, None, None]
         seen = sample.visible.float()
         return {
-            "loss": ((error + ERROR_WEIGHT * likelihood) * weight).mean(),
+            "loss": (error + ERROR_WEIGHT * likelihood).mean(),
             "error_seen": _masked_mean(error, seen),
             "error_unseen": _masked_mean(error, 1 - seen),
             "error_readout": _masked_mean((sample.readout - sample.latents).square().mean(1), seen),
         }
 
     return losses
+
+
+@torch.no_grad()
+def drawn_again(model: TinyDenoiser, sample: Readouts, generator: torch.Generator) -> Tensor:
+    """True views (B, C, h, w) as the denoiser draws them of their sketches, with what the memory shows of them."""
+    noise = torch.randn(sample.latents.shape, generator=generator).to(sample.latents.device)
+    sketch = _rough_sketch(model, sample, generator)
+    return model(noise, noise.new_ones(len(noise)), *_shown(sample), sketch)[0]
+
+
+def _rough_sketch(model: TinyDenoiser, sample: Readouts, generator: torch.Generator) -> Tensor:
+    """Sketches of the true views with a little noise."""
+    assert model.sketch is not None
+    sketch = model.sketch.of(sample.latents)
+    amount = SKETCH_NOISE * torch.rand(len(sketch), 1, 1, 1, generator=generator)
+    return sketch + (amount * torch.randn(sketch.shape, generator=generator)).to(sketch.device)
 
 
 def sketch_losses(
@@ -160,18 +170,13 @@ def forgetful(sample: Readouts, forget: float, generator: torch.Generator) -> Re
         readout=sample.readout * visible[:, None],
         readout_depth=sample.readout_depth * visible,
         visible=visible,
-        imagined=torch.where(sample.imagined > 0, sample.imagined, doubt.to(device)) * visible,
-        shown=sample.shown,
+        imagined=doubt.to(device) * visible,
         intrinsics=sample.intrinsics,
     )
 
 
 def _shown(sample: Readouts) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     return sample.readout, sample.readout_depth, sample.visible, sample.imagined, sample.intrinsics
-
-
-def _weight(sample: Readouts) -> Tensor:
-    return torch.where(sample.imagined > 0, INVENTED, 1.0)
 
 
 def _masked_mean(value: Tensor, mask: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ from mirage_env.models.protocols import Codec
 from mirage_env.training.frames import Trajectories, View
 from mirage_env.training.warp import grid_intrinsics
 
-FORMAT, VERSION = "mirage_env.Readouts", 2
+FORMAT, VERSION = "mirage_env.Readouts", 3
 MAX_VIEWS, MAX_AHEAD = 8, 16
 """A memory holds at most so many consecutive views, and is read at most so many frames after the last of them."""
 DEPTH_NOISE, POSE_NOISE = 0.04, (0.004, 0.01)
@@ -40,7 +40,6 @@ class Readouts:
         latents: of the true view (N, C, h, w); depth: true, at cell centres (N, h, w), 0 unknown.
         readout, readout_depth, visible: what the memory shows (N, C, h, w), (N, h, w), (N, h, w) bool.
         imagined: how uncertain that is (N, h, w), 0 where a camera saw it.
-        shown: latents that depth is estimated from (N, C, h, w): the true view's, or what was imagined of it.
         intrinsics: of the latent grids (N, 3, 3) float32.
     """
 
@@ -50,7 +49,6 @@ class Readouts:
     readout_depth: Tensor
     visible: Tensor
     imagined: Tensor
-    shown: Tensor
     intrinsics: Tensor
 
     def __len__(self) -> int:
@@ -141,7 +139,6 @@ def make_readouts(frames: Trajectories, codec: Codec, per_episode: int, seed: in
                     readout_depth=seen.depth,
                     visible=seen.visible,
                     imagined=seen.imagined,
-                    shown=latents[targets],
                     intrinsics=K[targets],
                 ).half()
             )

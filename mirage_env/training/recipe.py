@@ -2,12 +2,10 @@
 
 codec      latents that survive being warped
 readouts   what they look like through the memory
-depth      from latents
 sketch     what is there that the memory does not show, coarsely
 distil     the same in one step
-denoiser   the view, from what the memory shows and a sketch; all three on clean readouts
-rollouts   what the world loop of these parts shows itself
-drift      depth and denoiser go on, on readouts and rollouts
+denoiser   the view, from what the memory shows and a sketch
+depth      from latents, also from those that the denoiser draws
 decoder    the codec's decoder goes on alone: sharper pictures from the same latents, at any time after the codec
 """
 
@@ -43,13 +41,9 @@ from mirage_env.training.depth import depth_losses, validate_depth
 from mirage_env.training.frames import Trajectories
 from mirage_env.training.loop import Losses, Settings, load_average, train
 from mirage_env.training.readouts import Readouts, make_readouts, saved_source
-from mirage_env.training.rollouts import make_rollouts
-from mirage_env.world import WorldModel
 
-STAGES = ("codec", "readouts", "depth", "sketch", "distil", "denoiser", "rollouts", "drift", "decoder")
-FOLDERS = {"readouts": (), "rollouts": (), "drift": ("depth-drift", "denoiser-drift")}
-"""Where a stage keeps its checkpoint, if not in a folder of its name."""
-_NEEDS_VIEWS = {"codec", "readouts", "rollouts", "decoder"}
+STAGES = ("codec", "readouts", "sketch", "distil", "denoiser", "depth", "decoder")
+_NEEDS_VIEWS = {"codec", "readouts", "decoder"}
 
 
 @dataclass(frozen=True)
@@ -60,9 +54,7 @@ class Recipe:
         max_gap: of the pairs of views that the codec learns from, in frames.
         warp_weight, decoder_warp_weight: of warped against plain reconstruction, in the stages of codec and decoder.
         soft_weight: in the decoder's stage, of smoothed latents that decode to smoothed images.
-        readouts_per_episode, rollouts_per_episode: views kept of each trajectory.
-        rollout_steps: steps in imagination that they are drawn from.
-        rollout_share: of the samples in the stage "drift".
+        readouts_per_episode: views kept of each trajectory.
         sketch_width, sketch_blocks, sketch_steps: see ``TinyDenoiser``; after the stage "distil" one step is taken.
         teacher_steps: that the stage "distil" learns to take at once.
     """
@@ -82,16 +74,11 @@ class Recipe:
     decoder_warp_weight: float = 2.5
     soft_weight: float = 1.0
     readouts_per_episode: int = 16
-    rollouts_per_episode: int = 8
-    rollout_steps: int = 32
-    rollout_share: float = 0.5
     codec: Settings = field(default_factory=lambda: Settings(steps=12_000, batch=12, learning_rate=1e-3))
     depth: Settings = field(default_factory=lambda: Settings(steps=6_000, batch=24, learning_rate=1e-3))
     sketch: Settings = field(default_factory=lambda: Settings(steps=12_000, batch=48, learning_rate=1e-3))
     distil: Settings = field(default_factory=lambda: Settings(steps=3_000, batch=48, learning_rate=3e-4))
     denoiser: Settings = field(default_factory=lambda: Settings(steps=10_000, batch=24, learning_rate=1e-3))
-    depth_drift: Settings = field(default_factory=lambda: Settings(steps=2_000, batch=24, learning_rate=5e-4))
-    denoiser_drift: Settings = field(default_factory=lambda: Settings(steps=4_000, batch=24, learning_rate=5e-4))
     decoder: Settings = field(default_factory=lambda: Settings(steps=3_000, batch=8, learning_rate=5e-4))
 
     @classmethod
@@ -172,27 +159,9 @@ def train_stages(
             if saved_source(out / f"{name}.safetensors") != source:
                 samples = make_readouts(part, codec, recipe.readouts_per_episode, seed)
                 samples.save(out / f"{name}.safetensors", source)
-    if "depth" in stages and not run.over:
-        run.depth("depth", None, recipe.depth, run.samples("readouts"))
-    if "sketch" in stages and not run.over:
-        run.sketch(recipe.sketch, run.samples("readouts"))
-    if "distil" in stages and not run.over:
-        run.distil(recipe.distil, run.samples("readouts"))
-    if "denoiser" in stages and not run.over:
-        run.denoiser("denoiser", None, recipe.denoiser, run.samples("readouts"))
-    if "rollouts" in stages and not run.over:
-        parts = run.parts(codec, "depth", "denoiser")
-        world = WorldModel(parts.codec, parts.depth_model, parts.denoiser, parts.denoiser_steps)
-        count, steps = recipe.rollouts_per_episode, recipe.rollout_steps
-        for name, part, seed in (("rollouts-val", held_out, 3), ("rollouts", views, 2)):
-            networks = _fingerprint(part.poses, codec, *(getattr(parts, name) for name in ("depth_model", "denoiser")))
-            source = f"{networks}, {count} of {steps} steps per trajectory"
-            if saved_source(out / f"{name}.safetensors") != source:
-                make_rollouts(part, world, count, steps, seed).save(out / f"{name}.safetensors", source)
-    if "drift" in stages and not run.over:
-        for kind, settings in (("depth", recipe.depth_drift), ("denoiser", recipe.denoiser_drift)):
-            if not run.over:
-                getattr(run, kind)(f"{kind}-drift", kind, settings, run.samples("readouts", "rollouts"))
+    for stage in ("sketch", "distil", "denoiser", "depth"):
+        if stage in stages and not run.over:
+            getattr(run, stage)(run.samples())
     if "decoder" in stages and not run.over:
         run.decoder(codec, views, held_out)
     run.finish(codec)
@@ -237,44 +206,36 @@ class _Run:
         codec.deviation.copy_(known["deviation"])
         return codec
 
-    def samples(self, *names: str) -> tuple[Readouts, Readouts]:
-        """Training and validation samples of the named kinds, the last kind with its share of the recipe."""
-        pairs = [[Readouts.load(self.out / f"{name}{which}.safetensors") for name in names] for which in ("", "-val")]
-        share = self.recipe.rollout_share
-        if len(names) == 2:
-            clean, own = pairs[0]
-            wanted = int(len(own) * (1 - share) / share)
-            if wanted < len(clean):
-                keep = torch.linspace(0, len(clean) - 1, max(wanted, 1)).long()
-                pairs[0][0] = clean.at(keep).half()
-        return Readouts.concatenate(pairs[0]), Readouts.concatenate(pairs[1])
+    def samples(self) -> tuple[Readouts, Readouts]:
+        """Training and validation samples."""
+        training, validation = (Readouts.load(self.out / f"readouts{which}.safetensors") for which in ("", "-val"))
+        return training, validation
 
-    def depth(self, stage: str, before: str | None, settings: Settings, samples: tuple[Readouts, Readouts]) -> None:
-        model = self._depth_model(before)
-        losses = depth_losses(samples[0], settings.batch, device=self.device)
-        self.train(model, losses, settings, stage, lambda m: validate_depth(m, samples[1]))
-
-    def sketch(self, settings: Settings, samples: tuple[Readouts, Readouts]) -> None:
-        model = self._new_sketch()
-        pooled = model.of(samples[0].spread(1024).latents)
-        model.deviation.copy_(pooled.std((0, 2, 3)))
+    def sketch(self, samples: tuple[Readouts, Readouts]) -> None:
+        model, settings = self._new_sketch(), self.recipe.sketch
+        model.deviation.copy_(model.of(samples[0].spread(1024).latents).std((0, 2, 3)))
         losses = sketch_losses(samples[0], settings.batch, device=self.device)
         self.train(model, losses, settings, "sketch", lambda m: validate_sketch(m, samples[1]))
 
-    def distil(self, settings: Settings, samples: tuple[Readouts, Readouts]) -> None:
-        teacher = load_average(self._new_sketch(), self.out / "sketch")
-        assert isinstance(teacher, SketchFlow)
-        teacher = teacher.to(self.device).requires_grad_(False)
-        steps, student = self.recipe.teacher_steps, copy.deepcopy(teacher).requires_grad_(True)
-        losses = distillation_losses(teacher, steps, samples[0], settings.batch, device=self.device)
+    def distil(self, samples: tuple[Readouts, Readouts]) -> None:
+        teacher, settings = self._new_sketch(), self.recipe.distil
+        load_average(teacher, self.out / "sketch").to(self.device).requires_grad_(False)
+        student = copy.deepcopy(teacher).requires_grad_(True)
+        losses = distillation_losses(teacher, self.recipe.teacher_steps, samples[0], settings.batch, device=self.device)
         self.train(student, losses, settings, "distil", lambda m: validate_sketch(m, samples[1]))
 
-    def denoiser(self, stage: str, before: str | None, settings: Settings, samples: tuple[Readouts, Readouts]) -> None:
-        model = self._denoiser(before)
+    def denoiser(self, samples: tuple[Readouts, Readouts]) -> None:
+        model, settings = self._denoiser(None), self.recipe.denoiser
         assert model.sketch is not None
         model.sketch.requires_grad_(False)
         losses = denoiser_losses(samples[0], settings.batch, device=self.device)
-        self.train(model, losses, settings, stage, lambda m: validate_denoiser(m, samples[1]))
+        self.train(model, losses, settings, "denoiser", lambda m: validate_denoiser(m, samples[1]))
+
+    def depth(self, samples: tuple[Readouts, Readouts]) -> None:
+        model, settings = self._depth_model(None), self.recipe.depth
+        denoiser = self._denoiser("denoiser").to(self.device).requires_grad_(False)  # type: ignore[arg-type]
+        losses = depth_losses(samples[0], settings.batch, denoiser, device=self.device)
+        self.train(model, losses, settings, "depth", lambda m: validate_depth(m, samples[1], denoiser))
 
     def decoder(self, codec: TinyCodec, views: Trajectories, held_out: Trajectories) -> None:
         model, settings = copy.deepcopy(codec).to(memory_format=torch.channels_last), self.recipe.decoder  # type: ignore[call-overload]
@@ -283,20 +244,16 @@ class _Run:
         losses = codec_losses(views, settings.batch, gap, warped, soft_weight=soft, device=self.device)
         self.train(model, losses, settings, "decoder", lambda m: validate_codec(m, held_out))
 
-    def parts(self, codec: TinyCodec, depth: str, denoiser: str) -> weights.Parts:
-        steps = self.recipe.denoiser_steps
-        return weights.Parts(codec, self._depth_model(depth).cpu(), self._denoiser(denoiser).cpu(), steps)
-
     def finish(self, codec: TinyCodec) -> None:
-        """Write the model of the latest parts, if there are any."""
-        latest = {
-            part: next((s for s in (f"{part}-drift", part) if (self.out / s / "checkpoint.pt").exists()), None)
-            for part in ("depth", "denoiser")
-        }
-        if (self.out / "decoder" / "checkpoint.pt").exists():
+        """Write the model of the latest parts, if all are there."""
+        if self._trained("decoder"):
             codec = self._with_tuned_decoder(codec)
-        if latest["depth"] and latest["denoiser"]:
-            weights.save(self.parts(codec, latest["depth"], latest["denoiser"]), self.out / "model")
+        if self._trained("depth") and self._trained("denoiser"):
+            depth, denoiser = self._depth_model("depth").cpu(), self._denoiser("denoiser").cpu()
+            weights.save(weights.Parts(codec, depth, denoiser, self.recipe.denoiser_steps), self.out / "model")
+
+    def _trained(self, stage: str) -> bool:
+        return (self.out / stage / "checkpoint.pt").exists()
 
     def _with_tuned_decoder(self, codec: TinyCodec) -> TinyCodec:
         """The codec with the decoder of the stage "decoder", if that went on from this codec."""
@@ -309,17 +266,13 @@ class _Run:
         model = TinyDepth(self.recipe.channels, self.recipe.depth_widths)
         return model if stage is None else load_average(model, self.out / stage)  # type: ignore[return-value]
 
-    @property
-    def _distilled(self) -> bool:
-        return (self.out / "distil" / "checkpoint.pt").exists()
-
     def _denoiser(self, stage: str | None) -> TinyDenoiser:
         """With the latest weights of a stage (None: new ones), and the trained sketch."""
         model = self._new_denoiser()
         if stage is not None:
             load_average(model, self.out / stage)
         assert model.sketch is not None
-        load_average(model.sketch, self.out / ("distil" if self._distilled else "sketch"))
+        load_average(model.sketch, self.out / ("distil" if self._trained("distil") else "sketch"))
         return model.eval()
 
     def _new_sketch(self) -> SketchFlow:
@@ -335,7 +288,7 @@ class _Run:
             recipe.denoiser_widths,
             sketch_width=recipe.sketch_width,
             sketch_blocks=recipe.sketch_blocks,
-            sketch_steps=1 if self._distilled else recipe.sketch_steps,
+            sketch_steps=1 if self._trained("distil") else recipe.sketch_steps,
         )
 
 

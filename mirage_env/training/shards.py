@@ -17,7 +17,7 @@ _NAME = "run.tar."
 def pack(run: Path, stages: Sequence[str], shards: Path, most: int = MOST) -> list[Path]:
     """Write the checkpoints, logs and curves of some stages of ``run`` as files of at most ``most`` bytes.
 
-    Stages that left nothing are passed over, and so are readouts and rollouts, which any machine can make again. Shards
+    Stages that left nothing are passed over, and so are readouts, which any machine can make again. Shards
     of an earlier call are replaced.
     """
     writable_folder(shards)

@@ -35,8 +35,6 @@ TINY = Recipe(
     depth_widths=(8, 16, 16),
     denoiser_widths=(8, 16, 16),
     readouts_per_episode=4,
-    rollouts_per_episode=2,
-    rollout_steps=4,
     sketch_width=16,
     sketch_blocks=1,
     teacher_steps=2,
@@ -45,8 +43,6 @@ TINY = Recipe(
     sketch=SETTINGS,
     distil=SETTINGS,
     denoiser=SETTINGS,
-    depth_drift=SETTINGS,
-    denoiser_drift=SETTINGS,
     decoder=SETTINGS,
 )
 
@@ -75,7 +71,7 @@ def bits(folder: Path) -> dict[str, bytes]:
 
 
 def test_all_stages_end_in_a_model_that_imagines(trained: Path, data: Path) -> None:
-    for stage in ("codec", "depth", "sketch", "distil", "denoiser", "depth-drift", "denoiser-drift", "decoder"):
+    for stage in ("codec", "sketch", "distil", "denoiser", "depth", "decoder"):
         assert {"checkpoint.pt", "log.jsonl", "curves.png"} <= {p.name for p in (trained / stage).iterdir()}
     world = WorldModel.from_pretrained(trained / "model")
     view = read_shard(list_shards(data / "val")[0])
@@ -130,8 +126,8 @@ def test_stages_that_miss_an_earlier_one_say_which(data: Path, tmp_path: Path) -
         train_stages(data / "train", data / "val", tmp_path, TINY, ("readouts",))
     train_stages(data / "train", data / "val", tmp_path, TINY, ("codec",))
     with pytest.raises(FileNotFoundError, match="run the training stage 'readouts' first"):
-        train_stages(data / "train", data / "val", tmp_path, TINY, ("depth",))
-    with pytest.raises(ValueError, match="unknown stage 'depht'; stages are codec, readouts, depth, sketch, distil,"):
+        train_stages(data / "train", data / "val", tmp_path, TINY, ("sketch",))
+    with pytest.raises(ValueError, match="unknown stage 'depht'; stages are codec, readouts, sketch,"):
         train_stages(data / "train", data / "val", tmp_path / "other", TINY, ("codec", "depht"))
     assert not (tmp_path / "other").exists()
     with pytest.raises(FileNotFoundError, match="collect"):
