@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -22,8 +23,9 @@ from mirage_env.cracks import close_cracks, crack_cells
 from mirage_env.frame import Frame, from_uint8
 from mirage_env.geometry import Array
 from mirage_env.images import load_depth, load_image, resize_depth, resize_image
+from mirage_env.look_ahead import ahead_poses
 from mirage_env.memory import LatentMemory, MemoryView, read_many
-from mirage_env.memory.protocol import SpatialMemory, takes_images
+from mirage_env.memory.protocol import SpatialMemory, replaced_views, takes_images
 from mirage_env.models import weights
 from mirage_env.models.protocols import Codec, Denoiser, DepthModel, Sampling
 from mirage_env.scale import floor_scale
@@ -39,6 +41,15 @@ COPIED = 0.05
 """How imagined a remembered cell counts, at least, that a step wrote once more."""
 
 
+class _Whole(NamedTuple):
+    """Completed views of B worlds: grids (B, C, h, w), (B, h, w) and (B, h, w), and the memories that hold them."""
+
+    latents: Tensor
+    depth: Tensor
+    imagined: Tensor
+    memories: list[SpatialMemory]
+
+
 class WorldModel:
     """The dynamics of imagined worlds: a codec, depth from latents and a denoiser around a latent memory. Has no state.
 
@@ -47,6 +58,8 @@ class WorldModel:
         denoiser_steps: network passes per imagined view.
         name: what the model is called in reports.
         new_memory: makes the empty memories of new worlds; None: a ``LatentMemory`` with its default rules.
+        look_ahead: degrees by which a step turns towards what is unknown to imagine it in large pieces, see
+            ``mirage_env.look_ahead``; 0: never.
     """
 
     def __init__(
@@ -57,13 +70,17 @@ class WorldModel:
         denoiser_steps: int = 1,
         name: str = "custom",
         new_memory: Callable[[], SpatialMemory] | None = None,
+        look_ahead: float = 30.0,
     ) -> None:
+        if not 0 <= look_ahead < 90:
+            raise ValueError(f"look_ahead must be from 0 to less than 90 degrees, got {look_ahead!r}")
         self.codec = codec
         self.depth_model = depth_model
         self.denoiser = denoiser
         self.denoiser_steps = denoiser_steps
         self.name = name
         self.new_memory = new_memory or (lambda: LatentMemory(channels=codec.channels))
+        self.look_ahead = look_ahead
 
     def with_memory(self, new_memory: Callable[[], SpatialMemory], name: str) -> WorldModel:
         """The same networks around another memory, to compare memories or to change the rules of one."""
@@ -220,7 +237,60 @@ class WorldModel:
         if len(sizes) != 1:
             raise ValueError(f"all states of a batch need one resolution, got {sorted(s.resolution for s in states)}")
         grid_K = np.stack([self._grid(state.intrinsics) for state in states])
-        view = read_many([state.memory for state in states], poses, grid_K, size=sizes.pop())
+        size = sizes.pop()
+        shown = view = read_many([state.memory for state in states], poses, grid_K, size=size)
+        if imagine != "never" and self.look_ahead > 0:
+            states, view = self._look_ahead(states, poses, grid_K, view, threshold)
+        whole = self._complete(states, poses, grid_K, view, imagine, threshold)
+        sampling = _sampling(view, whole.latents, view.visible & (imagine != "always"))
+        new_states, frames = [], []
+        for i, state in enumerate(states):
+            frames.append(
+                Frame(
+                    latents=whole.latents[i],
+                    memory=shown.latents[i],
+                    visible=shown.visible[i],
+                    imagined=whole.imagined[i],
+                    grid_depth=whole.depth[i],
+                    pose=poses[i],
+                    stride=self.codec.stride,
+                    decode=self.codec.decode,
+                    sampling=None if sampling is None else Sampling(*(grid[i] for grid in sampling)),
+                )
+            )
+            memory, latents, steps = whole.memories[i], whole.latents[i], state.steps + 1
+            new_states.append(dataclasses.replace(state, memory=memory, pose=poses[i], latents=latents, steps=steps))
+        return new_states, frames
+
+    def _look_ahead(
+        self, states: Sequence[WorldState], poses: Array, grid_K: Array, view: MemoryView, threshold: float
+    ) -> tuple[list[WorldState], MemoryView]:
+        """The states after those whose view is partly unknown imagined what lies there, and their views again."""
+        which, turned = ahead_poses(view.visible, grid_K, poses, math.radians(self.look_ahead))
+        wanted = (~view.visible).float().mean((1, 2)).numpy()[which] > threshold
+        which, turned = which[wanted], turned[wanted]
+        states = list(states)
+        if not len(which):
+            return states, view
+        some, K, size = [states[i] for i in which], grid_K[which], tuple(view.visible.shape[1:])
+        there = read_many([state.memory for state in some], turned, K, size=size)
+        memories = self._complete(some, turned, K, there, "new", 0.0, ahead=True).memories
+        for i, memory in zip(which, memories, strict=True):
+            states[i] = dataclasses.replace(states[i], memory=memory)
+        again, at = read_many(memories, poses[which], K, size=size), torch.as_tensor(which)
+        return states, replaced_views(view, at, again)
+
+    def _complete(
+        self,
+        states: Sequence[WorldState],
+        poses: Array,
+        grid_K: Array,
+        view: MemoryView,
+        imagine: Imagine,
+        threshold: float,
+        ahead: bool = False,
+    ) -> _Whole:
+        """What the memories show, completed, and forks of them that hold it; see ``step_batch``."""
         latents, depth, imagined = view.latents.clone(), view.depth.clone(), view.imagined.clone()
         cracks = crack_cells(view.visible) if imagine != "never" else torch.zeros_like(view.visible)
         unseen = ~view.visible & ~cracks
@@ -232,7 +302,8 @@ class WorldModel:
             chosen = (share > threshold) if imagine == "new" else torch.ones_like(share, dtype=torch.bool)
             if chosen.any():
                 grids = (latents, depth, imagined)
-                self._imagine(chosen.nonzero()[:, 0], states, grid_K, view, unseen, grids, imagine == "always")
+                at = chosen.nonzero()[:, 0]
+                self._imagine(at, states, grid_K, view, unseen, grids, imagine == "always", ahead)
             for i in (chosen & unseen.any((1, 2))).nonzero()[:, 0].tolist():
                 depth[i], keep[i] = behind_seen_space(states[i].memory, depth[i], unseen[i], grid_K[i], poses[i])
         for i, state in enumerate(states):
@@ -243,32 +314,15 @@ class WorldModel:
         # and trusted less than the originals, which a read prefers.
         written = torch.where(view.visible[:, None], view.latents, latents)
         trust = torch.where(view.visible, imagined.clamp_min(COPIED), imagined)
-        sampling = _sampling(view, latents, view.visible & (imagine != "always"))
-        new_states, frames = [], []
-        for i, state in enumerate(states):
-            frames.append(
-                Frame(
-                    latents=latents[i],
-                    memory=view.latents[i],
-                    visible=view.visible[i],
-                    imagined=imagined[i],
-                    grid_depth=depth[i],
-                    pose=poses[i],
-                    stride=self.codec.stride,
-                    decode=self.codec.decode,
-                    sampling=None if sampling is None else Sampling(*(grid[i] for grid in sampling)),
-                )
-            )
-            memory = state.memory
+        memories = []
+        for i, memory in enumerate(state.memory for state in states):
             if bool(fresh[i].any()):
                 memory = memory.fork()
                 memory.write(
                     written[i], depth[i], grid_K[i], poses[i], keep[i], explained=~unseen[i], imagined=trust[i]
                 )
-            new_states.append(
-                dataclasses.replace(state, memory=memory, pose=poses[i], latents=latents[i], steps=state.steps + 1)
-            )
-        return new_states, frames
+            memories.append(memory)
+        return _Whole(latents, depth, imagined, memories)
 
     def _imagine(
         self,
@@ -279,6 +333,7 @@ class WorldModel:
         unseen: Tensor,
         grids: tuple[Tensor, Tensor, Tensor],
         everything: bool,
+        ahead: bool,
     ) -> None:
         """Fill latents, depth and ``imagined`` of chosen worlds in place, in their ``unseen`` cells.
 
@@ -286,7 +341,7 @@ class WorldModel:
         """
         latents, depth, imagined = grids
         K = torch.as_tensor(grid_K, dtype=torch.float32)[chosen]
-        noise = torch.stack([_noise(states[int(i)], latents.shape[1:]) for i in chosen])
+        noise = torch.stack([_noise(states[int(i)], latents.shape[1:], ahead) for i in chosen])
         scale = torch.tensor([states[int(i)].scale for i in chosen], dtype=torch.float32)[:, None, None]
         readout, seen_depth, visible = view.latents[chosen], view.depth[chosen] / scale, view.visible[chosen]
         clean, error = self.denoiser.denoise(
@@ -358,7 +413,7 @@ def _sampling(view: MemoryView, latents: Tensor, as_read: Tensor) -> Sampling | 
     return Sampling(torch.where(as_read[:, None], view.nearest, latents), view.offset * as_read[:, None])
 
 
-def _noise(state: WorldState, shape: torch.Size) -> Tensor:
-    """Noise of the state's next step: the same whether it runs alone or in a batch."""
-    generator = torch.Generator().manual_seed((state.seed * 1_000_003 + state.steps) % 2**63)
+def _noise(state: WorldState, shape: torch.Size, ahead: bool) -> Tensor:
+    """Noise of the state's next step, or of looking ahead in it: the same whether it runs alone or in a batch."""
+    generator = torch.Generator().manual_seed((state.seed * 1_000_003 + state.steps + ahead * 2**62) % 2**63)
     return torch.randn(shape, generator=generator)

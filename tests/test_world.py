@@ -197,7 +197,7 @@ class Repaint(NoiseItself):
 
 
 def test_always_draws_the_whole_view_but_remembers_what_was_seen() -> None:
-    world = WorldModel(PixelCodec(), TwoMetres(), Repaint())
+    world = WorldModel(PixelCodec(), TwoMetres(), Repaint(), look_ahead=0.0)
     start = begin(world)
     state, frame = world.step(start, TURN[0], imagine="always")
     assert (frame.latents == 0.25).all() and (frame.imagined[frame.visible] == 0).all()

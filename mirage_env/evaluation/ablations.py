@@ -160,6 +160,8 @@ def _lanes(episode: Episode, poses: Array, truth: Truth, measured: list[int], ou
                 denoiser.sketch_steps = steps
                 name = f"sketch in {steps} step{'s' * (steps > 1)}"
                 lanes[name] = Lane(_with(world, denoiser=denoiser), begun, poses, measured)
+    if world.look_ahead:
+        lanes["no look ahead"] = Lane(_with(world, look_ahead=0.0), begun, poses, measured)
     other = {"true": None, "predicted": first.depth[0]}[episode.settings.depth]
     name = "predicted start depth" if other is None else "true start depth"
     lanes[name] = Lane(world, episode.begin_with(world, first, other), poses, measured)
@@ -194,8 +196,10 @@ def _oracles(episode: Episode, begun: WorldState, poses: Array, measured: list[i
         true_depth.now, true_content.now = cells[step][None], latents[step][None]
 
     worlds = {
-        "true depth of imagined": _with(world, depth_model=true_depth),
-        "true depth and content of imagined": _with(world, depth_model=true_depth, denoiser=true_content),
+        "true depth of imagined": _with(world, depth_model=true_depth, look_ahead=0.0),
+        "true depth and content of imagined": _with(
+            world, depth_model=true_depth, denoiser=true_content, look_ahead=0.0
+        ),
     }
     return {name: Lane(variant, begun, poses, measured, before=tell) for name, variant in worlds.items()}
 

@@ -113,7 +113,7 @@ def _batch_key(lane: Lane, number: int) -> Any:
         return number
     world = lane.world
     networks = (id(world.codec), id(world.depth_model), id(world.denoiser))
-    return networks, world.denoiser_steps, lane.imagine, type(lane.state.memory).__name__
+    return networks, world.denoiser_steps, world.look_ahead, lane.imagine, type(lane.state.memory).__name__
 
 
 def look(world: WorldModel, state: WorldState, poses: Array) -> list[Frame]:

@@ -48,7 +48,7 @@ def timed_parts(world: WorldModel) -> Iterator[tuple[WorldModel, dict[str, list[
         _Timed(depth, estimate=timed("depth", depth.estimate)),
         _Timed(denoiser, denoise=timed("denoise", denoiser.denoise)),
     )
-    measured = WorldModel(*parts, world.denoiser_steps, world.name, world.new_memory)
+    measured = WorldModel(*parts, world.denoiser_steps, world.name, world.new_memory, world.look_ahead)
     read, write = world_module.read_many, LatentMemory.write
     world_module.read_many = timed("read", read)
     LatentMemory.write = timed("write", write)  # type: ignore[method-assign]

@@ -132,6 +132,16 @@ def read_many(
     return stack_views(views)
 
 
+def replaced_views(views: MemoryView, at: Tensor, new: MemoryView) -> MemoryView:
+    """``views`` of some cameras with those at the indices ``at`` (N,) replaced by ``new`` of N cameras."""
+    new = _with_sampling(new) if views.nearest is not None else new
+    grids = {}
+    for field in dataclasses.fields(MemoryView):
+        old, fresh = getattr(views, field.name), getattr(new, field.name)
+        grids[field.name] = None if old is None else old.index_copy(0, at, fresh)
+    return MemoryView(**grids)
+
+
 def stack_views(views: Sequence[MemoryView]) -> MemoryView:
     """Views of some cameras, one after another.
 
