@@ -190,7 +190,7 @@ def _add_train(commands: Any, common: argparse.ArgumentParser) -> None:
         "--stages",
         nargs="+",
         metavar="STAGE",
-        help="codec readouts sketch distil denoiser depth decoder (all)",
+        help="codec readouts denoiser sketch distil depth decoder (all)",
     )
     parser.add_argument("--minutes", type=float, metavar="M", help="stop after so long; a later call goes on")
     parser.add_argument("--limit", type=int, metavar="N", help="use at most N walks")

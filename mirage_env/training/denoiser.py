@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import torch
@@ -34,7 +35,7 @@ def denoiser_losses(
 
     def losses(model: nn.Module, generator: torch.Generator) -> Losses:
         assert isinstance(model, TinyDenoiser)
-        sample = _sample(data, batch, forget, generator, device)
+        sample = as_imagined(model, _sample(data, batch, forget, generator, device), generator)
         t = _levels(batch, 0.75, generator).to(device)
         noise = torch.randn(sample.latents.shape, generator=generator).to(device)
         level = t[:, None, None, None]
@@ -62,6 +63,14 @@ def drawn_again(model: TinyDenoiser, sample: Readouts, generator: torch.Generato
     return model(noise, noise.new_ones(len(noise)), *_shown(sample), sketch)[0]
 
 
+def as_imagined(model: TinyDenoiser, sample: Readouts, generator: torch.Generator) -> Readouts:
+    """The sample with what counts as imagined in its memories as the denoiser draws it: imagination meets itself."""
+    doubted = (sample.imagined > 0)[:, None]
+    return dataclasses.replace(
+        sample, readout=torch.where(doubted, drawn_again(model, sample, generator), sample.readout)
+    )
+
+
 def _rough_sketch(model: TinyDenoiser, sample: Readouts, generator: torch.Generator) -> Tensor:
     """Sketches of the true views with a little noise."""
     assert model.sketch is not None
@@ -71,16 +80,17 @@ def _rough_sketch(model: TinyDenoiser, sample: Readouts, generator: torch.Genera
 
 
 def sketch_losses(
-    data: Readouts, batch: int, forget: float = 0.05, device: torch.device | str = "cpu"
+    data: Readouts, batch: int, denoiser: TinyDenoiser, forget: float = 0.05, device: torch.device | str = "cpu"
 ) -> Callable[[nn.Module, torch.Generator], Losses]:
     """Squared error of the clean sketch over all noise levels, a quarter of them 1; little noise counts more.
 
-    At level 1 the network also learns the size of the error, as in ``denoiser_losses``.
+    At level 1 the network also learns the size of the error, as in ``denoiser_losses``. What the memory shows as
+    imagined is what ``denoiser`` drew.
     """
 
     def losses(model: nn.Module, generator: torch.Generator) -> Losses:
         assert isinstance(model, SketchFlow)
-        sample = _sample(data, batch, forget, generator, device)
+        sample = as_imagined(denoiser, _sample(data, batch, forget, generator, device), generator)
         wanted = model.of(sample.latents)
         t = _levels(batch, 0.25, generator).to(device)
         level = t[:, None, None, None]
@@ -107,6 +117,7 @@ def distillation_losses(
     steps: int,
     data: Readouts,
     batch: int,
+    denoiser: TinyDenoiser,
     forget: float = 0.05,
     device: torch.device | str = "cpu",
 ) -> Callable[[nn.Module, torch.Generator], Losses]:
@@ -118,7 +129,7 @@ def distillation_losses(
 
     def losses(model: nn.Module, generator: torch.Generator) -> Losses:
         assert isinstance(model, SketchFlow)
-        sample = _sample(data, batch, forget, generator, device)
+        sample = as_imagined(denoiser, _sample(data, batch, forget, generator, device), generator)
         wanted = model.of(sample.latents)
         noise = torch.randn(wanted.shape, generator=generator).to(device)
         with torch.no_grad():

@@ -2,9 +2,9 @@
 
 codec      latents that survive being warped
 readouts   what they look like through the memory
+denoiser   the view, from what the memory shows and a sketch of the truth
 sketch     what is there that the memory does not show, coarsely
 distil     the same in one step
-denoiser   the view, from what the memory shows and a sketch
 depth      from latents, also from those that the denoiser draws
 decoder    the codec's decoder goes on alone: sharper pictures from the same latents, at any time after the codec
 """
@@ -27,7 +27,6 @@ from torch import Tensor, nn
 
 from mirage_env.files import atomic_write, writable_folder
 from mirage_env.models import weights
-from mirage_env.models.sketch import SketchFlow
 from mirage_env.models.tiny import TinyCodec, TinyDenoiser, TinyDepth
 from mirage_env.training.codec import codec_losses, validate_codec
 from mirage_env.training.denoiser import (
@@ -42,7 +41,7 @@ from mirage_env.training.frames import Trajectories
 from mirage_env.training.loop import Losses, Settings, load_average, train
 from mirage_env.training.readouts import Readouts, make_readouts, saved_source
 
-STAGES = ("codec", "readouts", "sketch", "distil", "denoiser", "depth", "decoder")
+STAGES = ("codec", "readouts", "denoiser", "sketch", "distil", "depth", "decoder")
 _NEEDS_VIEWS = {"codec", "readouts", "decoder"}
 
 
@@ -159,7 +158,7 @@ def train_stages(
             if saved_source(out / f"{name}.safetensors") != source:
                 samples = make_readouts(part, codec, recipe.readouts_per_episode, seed)
                 samples.save(out / f"{name}.safetensors", source)
-    for stage in ("sketch", "distil", "denoiser", "depth"):
+    for stage in ("denoiser", "sketch", "distil", "depth"):
         if stage in stages and not run.over:
             getattr(run, stage)(run.samples())
     if "decoder" in stages and not run.over:
@@ -211,29 +210,32 @@ class _Run:
         training, validation = (Readouts.load(self.out / f"readouts{which}.safetensors") for which in ("", "-val"))
         return training, validation
 
-    def sketch(self, samples: tuple[Readouts, Readouts]) -> None:
-        model, settings = self._new_sketch(), self.recipe.sketch
-        model.deviation.copy_(model.of(samples[0].spread(1024).latents).std((0, 2, 3)))
-        losses = sketch_losses(samples[0], settings.batch, device=self.device)
-        self.train(model, losses, settings, "sketch", lambda m: validate_sketch(m, samples[1]))
-
-    def distil(self, samples: tuple[Readouts, Readouts]) -> None:
-        teacher, settings = self._new_sketch(), self.recipe.distil
-        load_average(teacher, self.out / "sketch").to(self.device).requires_grad_(False)
-        student = copy.deepcopy(teacher).requires_grad_(True)
-        losses = distillation_losses(teacher, self.recipe.teacher_steps, samples[0], settings.batch, device=self.device)
-        self.train(student, losses, settings, "distil", lambda m: validate_sketch(m, samples[1]))
-
     def denoiser(self, samples: tuple[Readouts, Readouts]) -> None:
-        model, settings = self._denoiser(None), self.recipe.denoiser
+        model, settings = self._denoiser(), self.recipe.denoiser
         assert model.sketch is not None
+        model.sketch.deviation.copy_(model.sketch.of(samples[0].spread(1024).latents).std((0, 2, 3)))
         model.sketch.requires_grad_(False)
         losses = denoiser_losses(samples[0], settings.batch, device=self.device)
         self.train(model, losses, settings, "denoiser", lambda m: validate_denoiser(m, samples[1]))
 
+    def sketch(self, samples: tuple[Readouts, Readouts]) -> None:
+        denoiser, settings = self._drawing(), self.recipe.sketch
+        assert denoiser.sketch is not None
+        model = copy.deepcopy(denoiser.sketch).requires_grad_(True)
+        losses = sketch_losses(samples[0], settings.batch, denoiser, device=self.device)
+        self.train(model, losses, settings, "sketch", lambda m: validate_sketch(m, samples[1]))
+
+    def distil(self, samples: tuple[Readouts, Readouts]) -> None:
+        denoiser, settings = self._drawing(), self.recipe.distil
+        teacher = denoiser.sketch
+        assert teacher is not None
+        load_average(teacher, self.out / "sketch")
+        student, steps = copy.deepcopy(teacher).requires_grad_(True), self.recipe.teacher_steps
+        losses = distillation_losses(teacher, steps, samples[0], settings.batch, denoiser, device=self.device)
+        self.train(student, losses, settings, "distil", lambda m: validate_sketch(m, samples[1]))
+
     def depth(self, samples: tuple[Readouts, Readouts]) -> None:
-        model, settings = self._depth_model(None), self.recipe.depth
-        denoiser = self._denoiser("denoiser").to(self.device).requires_grad_(False)  # type: ignore[arg-type]
+        model, denoiser, settings = self._depth_model(None), self._drawing(), self.recipe.depth
         losses = depth_losses(samples[0], settings.batch, denoiser, device=self.device)
         self.train(model, losses, settings, "depth", lambda m: validate_depth(m, samples[1], denoiser))
 
@@ -248,8 +250,8 @@ class _Run:
         """Write the model of the latest parts, if all are there."""
         if self._trained("decoder"):
             codec = self._with_tuned_decoder(codec)
-        if self._trained("depth") and self._trained("denoiser"):
-            depth, denoiser = self._depth_model("depth").cpu(), self._denoiser("denoiser").cpu()
+        if all(self._trained(stage) for stage in ("denoiser", "sketch", "depth")):
+            depth, denoiser = self._depth_model("depth").cpu(), self._finished_denoiser().cpu()
             weights.save(weights.Parts(codec, depth, denoiser, self.recipe.denoiser_steps), self.out / "model")
 
     def _trained(self, stage: str) -> bool:
@@ -266,21 +268,7 @@ class _Run:
         model = TinyDepth(self.recipe.channels, self.recipe.depth_widths)
         return model if stage is None else load_average(model, self.out / stage)  # type: ignore[return-value]
 
-    def _denoiser(self, stage: str | None) -> TinyDenoiser:
-        """With the latest weights of a stage (None: new ones), and the trained sketch."""
-        model = self._new_denoiser()
-        if stage is not None:
-            load_average(model, self.out / stage)
-        assert model.sketch is not None
-        load_average(model.sketch, self.out / ("distil" if self._trained("distil") else "sketch"))
-        return model.eval()
-
-    def _new_sketch(self) -> SketchFlow:
-        sketch = self._new_denoiser().sketch
-        assert sketch is not None
-        return sketch
-
-    def _new_denoiser(self) -> TinyDenoiser:
+    def _denoiser(self) -> TinyDenoiser:
         torch.manual_seed(self.recipe.denoiser.seed)
         recipe = self.recipe
         return TinyDenoiser(
@@ -290,6 +278,18 @@ class _Run:
             sketch_blocks=recipe.sketch_blocks,
             sketch_steps=1 if self._trained("distil") else recipe.sketch_steps,
         )
+
+    def _drawing(self) -> TinyDenoiser:
+        """The trained denoiser, whose sketch may not be trained, to draw with while others learn."""
+        model = load_average(self._denoiser(), self.out / "denoiser").to(self.device).requires_grad_(False)
+        assert isinstance(model, TinyDenoiser)
+        return model
+
+    def _finished_denoiser(self) -> TinyDenoiser:
+        model = self._drawing()
+        assert model.sketch is not None
+        load_average(model.sketch, self.out / ("distil" if self._trained("distil") else "sketch"))
+        return model
 
 
 def _fingerprint(*things: nn.Module | Tensor) -> str:

@@ -126,8 +126,8 @@ def test_stages_that_miss_an_earlier_one_say_which(data: Path, tmp_path: Path) -
         train_stages(data / "train", data / "val", tmp_path, TINY, ("readouts",))
     train_stages(data / "train", data / "val", tmp_path, TINY, ("codec",))
     with pytest.raises(FileNotFoundError, match="run the training stage 'readouts' first"):
-        train_stages(data / "train", data / "val", tmp_path, TINY, ("sketch",))
-    with pytest.raises(ValueError, match="unknown stage 'depht'; stages are codec, readouts, sketch,"):
+        train_stages(data / "train", data / "val", tmp_path, TINY, ("denoiser",))
+    with pytest.raises(ValueError, match="unknown stage 'depht'; stages are codec, readouts, denoiser,"):
         train_stages(data / "train", data / "val", tmp_path / "other", TINY, ("codec", "depht"))
     assert not (tmp_path / "other").exists()
     with pytest.raises(FileNotFoundError, match="collect"):
