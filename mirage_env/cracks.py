@@ -1,4 +1,4 @@
-"""Cracks: cells or lines one cell wide that a read leaves open between the surfaces that it shows."""
+"""Cracks and slits: what a read leaves open between the surfaces that it shows, too small to need imagination."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from mirage_env.memory import MemoryView
 
 AROUND = 6
 """An open cell with at least so many of its eight neighbours covered lies in a crack, and not in a hole."""
+SLITS = 0.03
+"""Views of which at most this share is open otherwise need no imagination, unless a part of it is wide."""
+REACH = 2
+"""A part is wide that is farther than so many cells from what is covered."""
+GUESSED = 0.3
+"""How imagined a cell of a slit counts, at least: it continues one of the surfaces around it, which may be wrong."""
 SAME_SURFACE = 0.1
 """Neighbours whose depth is within this fraction of their median continue the surface that closes the crack."""
-_STEPS = [(row, col) for row in (-1, 0, 1) for col in (-1, 0, 1) if row or col]
 
 
 def crack_cells(visible: Tensor) -> Tensor:
-    """(B, h, w) bool: the cells of ``visible`` (B, h, w) that are open though nearly all around them is covered.
+    """(B, h, w) bool: the open cells of ``visible`` (B, h, w) around which nearly all is covered.
 
     Cells at the border of the view have too few neighbours to tell.
     """
@@ -25,27 +30,47 @@ def crack_cells(visible: Tensor) -> Tensor:
     return ~visible & (functional.conv2d(visible[:, None].float(), ring, padding=1)[:, 0] >= AROUND)
 
 
+def slit_cells(visible: Tensor, cracks: Tensor) -> Tensor:
+    """(B, h, w) bool: the other open cells of those views that have few of them, none far from what is covered."""
+    open_ = ~visible & ~cracks
+    near = functional.max_pool2d(visible.float(), 2 * REACH + 1, stride=1, padding=REACH) > 0
+    small = (open_.float().mean((1, 2)) <= SLITS) & ~(open_ & ~near).any(2).any(1)
+    return open_ & small[:, None, None]
+
+
 def close_cracks(
-    cracks: Tensor, view: MemoryView, latents: Tensor, depth: Tensor, imagined: Tensor, least: float
+    cracks: Tensor, view: MemoryView, latents: Tensor, depth: Tensor, imagined: Tensor, least: Tensor | float
 ) -> None:
-    """Continue what is around the cells ``cracks`` (B, h, w) into them, in place.
+    """Continue what is around the cells ``cracks`` (B, h, w), at most ``REACH`` away, into them, in place.
 
     They take the median depth of their covered neighbours, and the mean of the latents of those on that surface. They
-    count as imagined as the most imagined of these, and ``least`` at least.
+    count as imagined as the most imagined of these, and ``least``, a number or (B, h, w), at least.
 
     Args:
         view: of B cameras, as it was read.
         latents, depth, imagined: grids (B, C, h, w), (B, h, w) and (B, h, w) that hold the view.
     """
+    covered = view.visible
+    least = torch.as_tensor(least, device=imagined.device).expand_as(imagined)
+    for _ in range(REACH):
+        reached = cracks & ~covered & (functional.max_pool2d(covered.float(), 3, stride=1, padding=1) > 0)
+        if not bool(reached.any()):
+            return
+        _close(reached, covered, latents, depth, imagined, least)
+        covered = covered | reached
+
+
+def _close(cracks: Tensor, covered: Tensor, latents: Tensor, depth: Tensor, imagined: Tensor, least: Tensor) -> None:
     which, row, col = cracks.nonzero(as_tuple=True)
-    down, right = torch.tensor(_STEPS, device=cracks.device).T
-    # Cracks never touch the border: six of their neighbours are inside, and those of a border cell are five.
-    rows, cols, views = row[:, None] + down, col[:, None] + right, which[:, None].expand(-1, len(_STEPS))
-    z = torch.where(view.visible[views, rows, cols], view.depth[views, rows, cols], torch.nan)
+    steps = torch.tensor([(r, c) for r in (-1, 0, 1) for c in (-1, 0, 1) if r or c], device=cracks.device)
+    rows, cols, views = row[:, None] + steps[:, 0], col[:, None] + steps[:, 1], which[:, None].expand(-1, len(steps))
+    inside = (rows >= 0) & (rows < cracks.shape[1]) & (cols >= 0) & (cols < cracks.shape[2])
+    rows, cols = rows.clamp(0, cracks.shape[1] - 1), cols.clamp(0, cracks.shape[2] - 1)
+    z = torch.where(inside & covered[views, rows, cols], depth[views, rows, cols], torch.nan)
     middle = z.nanmedian(1).values
     on_surface = (z - middle[:, None]).abs() <= SAME_SURFACE * middle[:, None]
     weight = on_surface / on_surface.sum(1, keepdim=True)
-    latents[which, :, row, col] = (view.latents[views, :, rows, cols] * weight[..., None]).sum(1)
+    doubt = torch.where(on_surface, imagined[views, rows, cols], 0.0).amax(1)
+    latents[which, :, row, col] = (latents[views, :, rows, cols] * weight[..., None]).sum(1)
     depth[which, row, col] = middle
-    doubt = torch.where(on_surface, view.imagined[views, rows, cols], 0.0).amax(1)
-    imagined[which, row, col] = doubt.clamp_min(least)
+    imagined[which, row, col] = torch.maximum(doubt, least[which, row, col])

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from mirage_env import depth as depths
 from mirage_env import geometry
-from mirage_env.cracks import close_cracks, crack_cells
+from mirage_env.cracks import GUESSED, close_cracks, crack_cells, slit_cells
 from mirage_env.frame import Frame, from_uint8
 from mirage_env.geometry import Array
 from mirage_env.images import load_depth, load_image, resize_depth, resize_image
@@ -292,12 +292,15 @@ class WorldModel:
     ) -> _Whole:
         """What the memories show, completed, and forks of them that hold it; see ``step_batch``."""
         latents, depth, imagined = view.latents.clone(), view.depth.clone(), view.imagined.clone()
-        cracks = crack_cells(view.visible) if imagine != "never" else torch.zeros_like(view.visible)
-        unseen = ~view.visible & ~cracks
+        cracks = slits = torch.zeros_like(view.visible)
+        if imagine != "never":
+            cracks = crack_cells(view.visible)
+            slits = slit_cells(view.visible, cracks)
+        unseen = ~view.visible & ~cracks & ~slits
         keep = torch.ones_like(unseen)
         share = unseen.float().mean((1, 2))
-        if bool(cracks.any()):
-            close_cracks(cracks, view, latents, depth, imagined, LEAST)
+        if bool((cracks | slits).any()):
+            close_cracks(cracks | slits, view, latents, depth, imagined, torch.where(slits, GUESSED, LEAST))
         if imagine != "never":
             chosen = (share > threshold) if imagine == "new" else torch.ones_like(share, dtype=torch.bool)
             if chosen.any():

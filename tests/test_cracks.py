@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mirage_env.cracks import close_cracks, crack_cells
+from mirage_env.cracks import GUESSED, close_cracks, crack_cells, slit_cells
 from mirage_env.memory import MemoryView
 from mirage_env.world import LEAST
 from tests.box_room import pose
@@ -63,3 +63,32 @@ def test_the_loop_closes_a_crack_without_a_network_and_remembers_nothing_of_it()
     assert len(after.memory) == len(state.memory)
     _, empty = world.step(state, pose(), imagine="never")
     assert empty.grid_depth[3, 3] == 0 and empty.imagined.max() == 0
+
+
+def test_slits_are_few_cells_close_to_what_is_known() -> None:
+    shown = torch.ones(4, 20, 20, dtype=torch.bool)
+    shown[0, 0, :10] = False  # a line at the border
+    shown[1, :13, 0] = False  # too many
+    shown[2, 10:13, 10:13] = False
+    shown[3, :5, :5] = False  # too wide
+    shown[3, 4, :] = shown[3, :, 4] = True
+    cracks = crack_cells(shown)
+    slits = slit_cells(shown, cracks)
+    assert torch.equal(slits[0], ~shown[0] & ~cracks[0]) and slits[0].sum() == 10
+    assert not slits[1].any()
+    assert torch.equal(slits[2], ~shown[2] & ~cracks[2]) and slits[2].sum() == 9
+    wide = torch.ones(1, 40, 40, dtype=torch.bool)
+    wide[0, 10:16, 10:16] = False
+    assert not slit_cells(wide, crack_cells(wide)).any()
+
+
+def test_slits_are_closed_from_their_sides_inwards() -> None:
+    shown = torch.ones(1, 8, 10, dtype=torch.bool)
+    shown[0, :4, 3:7] = False
+    depth = (2.0 * shown).clone()
+    latents = torch.where(shown[:, None], 5.0, 0.0).expand(-1, 3, -1, -1)
+    view = MemoryView(latents, depth, shown, 0.0 * depth, torch.zeros(1, 8, 10, dtype=torch.int64))
+    grids = (latents.clone(), depth.clone(), view.imagined.clone())
+    close_cracks(~shown, view, *grids, torch.where(shown, 0.0, GUESSED))
+    assert (grids[1] == 2.0).all() and (grids[0] == 5.0).all()
+    assert (grids[2][~shown] == GUESSED).all() and not grids[2][shown].any()
