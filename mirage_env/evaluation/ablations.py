@@ -34,6 +34,7 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "no edges": {"edges": False},
     "no sight lines": {"sight_lines": False},
     "no refine": {"refine": None},
+    "no bound of detail": {"detail": 0.0},
 }
 """Rules of the memory that are turned off, one at a time."""
 PASSES = (1, 2, 4)

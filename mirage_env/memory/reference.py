@@ -89,7 +89,7 @@ class ReferenceMemory:
         seen = {cell for cell in sound if made_up[cell] == 0}
         if rules.contradiction:
             self._drop(slow.contradicted(self, depth, K, pose, seen, off))
-        here, beside, finest = slow.explained(self, depth, K, pose, made_up, rules.refine)
+        here, beside, finest = slow.explained(self, depth, K, pose, made_up, rules.refine, rules.detail)
         if rules.merge and self.tokens:
             new = slow.next_to(wanted - here, wanted - beside)
             wanted = new | slow.next_to(wanted, slow.broad(new))

@@ -13,7 +13,7 @@ from mirage_env.memory.contradiction import COVERED, MARGIN, SUBCELLS
 from mirage_env.memory.latent_memory import EXPLAINED
 from mirage_env.memory.raster import SAME_PLANE
 from mirage_env.memory.reference import ReferenceMemory, Token, doubt, inverse_at, plane_of
-from mirage_env.memory.surfel import BEND, EDGE, TRIMMED
+from mirage_env.memory.surfel import BEND, EDGE, HALF, TRIMMED
 
 Cell = tuple[int, int]
 
@@ -71,7 +71,7 @@ def contradicted(
 
 
 def explained(
-    memory: ReferenceMemory, depth: Array, K: Array, pose: Array, imagined: Array, refine: float | None
+    memory: ReferenceMemory, depth: Array, K: Array, pose: Array, imagined: Array, refine: float | None, detail: float
 ) -> tuple[set[Cell], set[Cell], dict[Cell, float]]:
     """The cells that the memory explains, those that it explains in or beside them, and where cameras have sampled
     their surface, the least magnification."""
@@ -83,12 +83,27 @@ def explained(
                 if abs(sight.z - depth[cell]) > EXPLAINED * depth[cell]:
                     continue
                 level = doubt(memory.tokens[sight.token].imagined)
-                if level <= doubt(float(imagined[cell])) and (refine is None or sight.magnification <= refine):
+                enough = (
+                    refine is None or sight.magnification <= refine or _radius(memory.tokens[sight.token]) <= detail
+                )
+                if level <= doubt(float(imagined[cell])) and enough:
                     beside.add(cell)
                     here |= {cell} if step == (0, 0) else set()
                 if level == 0 and step == (0, 0):
                     finest[cell] = min(sight.magnification, finest.get(cell, math.inf))
     return here, beside, finest
+
+
+def _radius(token: Token) -> np.float32:
+    """How far a token's piece of surface reaches from its centre."""
+
+    def point(du: float, dv: float) -> Array:
+        pixel = np.array([token.col + 0.5 + du, token.row + 0.5 + dv])
+        z = 1 / (token.inverse + du * token.gu + dv * token.gv)
+        return geometry.transform(token.view.pose, geometry.unproject(pixel, z, token.view.K))
+
+    corners = [point(du, dv) for du in (-HALF, HALF) for dv in (-HALF, HALF)]
+    return np.float32(1.001 * max(np.linalg.norm(corner - point(0, 0)) for corner in corners))
 
 
 def next_to(cells: set[Cell], others: set[Cell]) -> set[Cell]:

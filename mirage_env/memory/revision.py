@@ -12,7 +12,7 @@ from torch.nn import functional
 from mirage_env.memory import store
 from mirage_env.memory.cameras import Targets
 from mirage_env.memory.contradiction import MARGIN, contradicted
-from mirage_env.memory.raster import rasterize
+from mirage_env.memory.raster import Hits, rasterize
 from mirage_env.memory.rules import MemoryRules
 from mirage_env.memory.supersede import Surface, explained_cells, superseded
 from mirage_env.memory.surfel import inverse_depth_slopes
@@ -56,7 +56,8 @@ def revise(parts: store.Parts, view: View, rules: MemoryRules, tolerance: float)
         return parts, _new(fresh, known, known) if rules.merge and known is not None else fresh
     coarse = math.inf if rules.refine is None else rules.refine
     hits = rasterize(jobs_of(parts, 0, 1), view.camera)
-    found = explained_cells(hits, view.depth, view.imagined, tolerance, coarse)
+    enough = _radii(parts, hits) <= rules.detail
+    found = explained_cells(hits, view.depth, view.imagined, tolerance, coarse, enough)
     if rules.merge:
         fresh = _new(fresh, found.here, found.beside) if known is None else _new(fresh, known, known)
     if replaces:
@@ -73,6 +74,15 @@ def jobs_of(parts: store.Parts, first: int, last: int, sight_lines: bool = False
         jobs.append(Job(part, base, first, last, sight_lines))
         base += part.tokens
     return jobs
+
+
+def _radii(parts: store.Parts, hits: Hits) -> Tensor:
+    """How far (P,) in metres the tokens that were hit reach from their centres."""
+    radii = torch.zeros_like(hits.z, dtype=torch.float32)
+    for k, part in enumerate(parts):
+        mine = (hits.job == k).nonzero()[:, 0]
+        radii[mine] = part.segment.sphere[3][hits.token[mine]]
+    return radii
 
 
 def _new(wanted: Tensor, explained: Tensor, beside: Tensor) -> Tensor:

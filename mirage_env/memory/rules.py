@@ -23,6 +23,8 @@ class MemoryRules:
         refine: a camera's view is written again where it samples a surface this many times as finely as the memory, by
             area, and replaces the coarser tokens there, as well as imagined ones at any fineness; None: neither adds
             detail nor replaces anything.
+        detail: metres; tokens whose pieces of surface reach no farther than this from their centres are fine enough,
+            and are not written again from nearer by. 0: none is.
         max_tokens: hard budget; None: none. Above it, the least trusted tokens go first (imagined before copied before
             seen), among equals the oldest; never those of the write just made.
         max_depth: metres; cells farther away (sky, unbounded views) are never written. ``inf``: no bound.
@@ -38,6 +40,7 @@ class MemoryRules:
     contradiction: bool = True
     edges: bool = True
     refine: float | None = 4.0
+    detail: float = 0.12
     max_tokens: int | None = None
     max_depth: float = 20.0
     max_error: float = MAX_ERROR
@@ -48,6 +51,8 @@ class MemoryRules:
                 raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
         if self.refine is not None and not _at_least(self.refine, 1.0):
             raise ValueError(f"refine must be a factor of at least 1, or None, got {self.refine!r}")
+        if not _at_least(self.detail, 0.0) or math.isinf(self.detail):
+            raise ValueError(f"detail must be a number of metres, 0 for no bound, got {self.detail!r}")
         tokens = self.max_tokens
         if tokens is not None and (isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 1):
             raise ValueError(f"max_tokens must be a whole number of at least 1, or None, got {tokens!r}")
@@ -65,6 +70,7 @@ class MemoryRules:
             contradiction=False,
             edges=False,
             refine=None,
+            detail=0.0,
             max_depth=math.inf,
             max_error=math.inf,
         )

@@ -44,11 +44,13 @@ class Surface(NamedTuple):
     slopes: Tensor
 
 
-def explained_cells(hits: Hits, depth: Tensor, imagined: Tensor, tolerance: float, refine: float) -> Explained:
+def explained_cells(
+    hits: Hits, depth: Tensor, imagined: Tensor, tolerance: float, refine: float, enough: Tensor
+) -> Explained:
     """Which cells of a view the memory explains, and how finely cameras have sampled what it shows there.
 
     A cell is explained where some token, hidden or not, covers its centre at its depth, faces the camera, is no more
-    in doubt than the cell, and is not more than ``refine`` times as coarse, by area.
+    in doubt than the cell, and is not more than ``refine`` times as coarse, by area, or fine ``enough`` anyway.
 
     Args:
         hits: of the memory's tokens on the view.
@@ -56,6 +58,7 @@ def explained_cells(hits: Hits, depth: Tensor, imagined: Tensor, tolerance: floa
         imagined: (h, w) of the view, as given to ``write``.
         tolerance: fraction of depth.
         refine: factor.
+        enough: (P,) bool, of the hits.
     """
     height, width = depth.shape
     # A border of one cell in which nothing agrees, so that every cell has eight neighbours.
@@ -64,7 +67,7 @@ def explained_cells(hits: Hits, depth: Tensor, imagined: Tensor, tolerance: floa
     row = torch.div(hits.cell, width, rounding_mode="floor")
     middle = (row + 1) * (width + 2) + hits.cell - row * width + 1
     facing = hits.magnification > 0
-    fine = facing & (hits.magnification <= refine)
+    fine = facing & ((hits.magnification <= refine) | enough)
     here, beside = (torch.zeros(z.shape[0], dtype=torch.bool, device=depth.device) for _ in range(2))
     for down, right in itertools.product((-1, 0, 1), repeat=2):
         cell = middle + down * (width + 2) + right

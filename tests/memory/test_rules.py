@@ -25,6 +25,8 @@ ZEROS, WALL = np.zeros((1, *SIZE)), np.full(SIZE, 3.0)
         ({"contradiction": None}, "contradiction must be True or False"),
         ({"refine": 0.5}, "refine must be a factor of at least 1, or None"),
         ({"refine": math.nan}, "refine must be a factor"),
+        ({"detail": -0.1}, "detail must be a number of metres"),
+        ({"detail": math.inf}, "detail must be a number of metres"),
         ({"sight_lines": 0}, "sight_lines must be True or False"),
         ({"max_tokens": 0}, "max_tokens must be a whole number of at least 1, or None"),
         ({"max_tokens": 10.5}, "max_tokens must be a whole number"),

@@ -124,3 +124,11 @@ def test_cameras_that_stay_in_one_room_add_ever_less_and_replace_ever_more() -> 
         removed[step] = memory.removed
     assert written[100:].sum() < 0.6 * written[:100].sum()
     assert removed[199] - removed[99] > removed[99] > 0
+
+
+@pytest.mark.parametrize(("detail", "added"), [(0.0, 192), (0.12, 192), (1.0, 0)])
+def test_what_is_fine_enough_is_not_refined(detail: float, added: int) -> None:
+    memory = LatentMemory(1, rules=MemoryRules(refine=2.0, detail=detail))
+    zeros = np.zeros((1, *SIZE))
+    memory.write(zeros, np.full(SIZE, 3.0), K, look())
+    assert memory.write(zeros, np.full(SIZE, 1.5), K, look(z=-1.5)) == added
