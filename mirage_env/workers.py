@@ -57,7 +57,8 @@ def in_processes(
             waiting, remaining = set[Future[Any]](), iter(items)
             while True:
                 while len(waiting) < ahead and (item := next(remaining, None)) is not None:
-                    waiting.add(pool.submit(run, item))
+                    with _uninterrupted():
+                        waiting.add(pool.submit(run, item))
                 if not waiting:
                     break
                 finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
@@ -65,6 +66,20 @@ def in_processes(
                     yield future.result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits for the end of the block. Processes that are started inside never hear of it, not even before they
+    could say that they do not want to."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start(start: Callable[..., None], arguments: tuple[Any, ...]) -> None:
