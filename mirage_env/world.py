@@ -211,7 +211,7 @@ class WorldModel:
     def step_batch(
         self, states: Sequence[WorldState], poses: Any, imagine: Imagine = "new", threshold: float = 0.0
     ) -> tuple[list[WorldState], list[Frame]]:
-        """The worlds seen from their poses (B, 4, 4), one pass of each network for all that need it.
+        """The worlds seen from their poses (B, 4, 4); one pass of each network serves all that need it.
 
         What the memories show is the same as in single steps, bit for bit; what the networks add to it may differ in
         the last bits (about 1e-6), because convolutions round differently for other batch sizes.

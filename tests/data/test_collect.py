@@ -86,10 +86,12 @@ def test_an_interrupted_collection_goes_on_where_it_stopped(tmp_path: Path, monk
 
 def test_ctrl_c_stops_the_workers_and_leaves_only_whole_shards(tmp_path: Path) -> None:
     script = (
+        "import signal\n"
         "from functools import partial\n"
         "from mirage_env.data.collect import collect\n"
         "from mirage_env.simulators.rooms.simulator import RoomsSimulator\n"
         "if __name__ == '__main__':\n"
+        "    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job is born without\n"
         f"    collect(partial(RoomsSimulator, 'toy'), {str(tmp_path / 'out')!r}, 5000, 8, workers=2, resolution=32)\n"
     )
     (tmp_path / "main.py").write_text(script)
