@@ -11,15 +11,18 @@ import numpy as np
 from torch import Tensor
 
 from mirage_env import geometry
+from mirage_env.cracks import SLITS
 from mirage_env.geometry import Array
 
-LEAST, MOST = 0.03, 0.6
+LEAST, MOST = SLITS, 0.6
 """Share of unseen cells from which, and up to which, looking ahead pays: fewer are a gap, more are a view in itself."""
 ASIDE = np.radians(10.0)
 """The unseen cells must lie at least so far to one side, on average."""
 
 
-def ahead_poses(visible: Tensor, intrinsics: Array, poses: Array, angle: float) -> tuple[Array, Array]:
+def ahead_poses(
+    visible: Tensor, intrinsics: Array, poses: Array, angle: float, threshold: float = 0.0
+) -> tuple[Array, Array]:
     """Poses turned towards what a memory does not show.
 
     Args:
@@ -27,19 +30,20 @@ def ahead_poses(visible: Tensor, intrinsics: Array, poses: Array, angle: float) 
         intrinsics: (B, 3, 3) of the grids.
         poses: T_world_camera (B, 4, 4).
         angle: radians to turn by.
+        threshold: views of which at most this share is unseen are left alone, too.
 
     Returns:
         Which of the B cameras should look ahead, ascending (N,) int64, and their poses (N, 4, 4) float32.
     """
     unseen = ~visible.cpu().numpy()
     share = unseen.mean((1, 2))
-    pixels = geometry.pixel_grid(*unseen.shape[1:])
-    rays = np.stack([geometry.unproject(pixels, 1.0, K) for K in intrinsics])
+    which = ((share >= LEAST) & (share <= MOST) & (share > threshold)).nonzero()[0]
+    rays = geometry.unproject(geometry.pixel_grid(*unseen.shape[1:]), 1.0, intrinsics[which, None, None])
     rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
-    mean = (rays * unseen[..., None]).sum((1, 2))
+    mean = (rays * unseen[which, ..., None]).sum((1, 2))
     aside = np.hypot(mean[:, 0], mean[:, 1])
-    which = ((share >= LEAST) & (share <= MOST) & (np.arctan2(aside, mean[:, 2]) >= ASIDE)).nonzero()[0]
-    x, y = (mean[which, k] / aside[which] for k in (0, 1))
+    at = (np.arctan2(aside, mean[:, 2]) >= ASIDE).nonzero()[0]
+    which, (x, y) = which[at], (mean[at, k] / aside[at] for k in (0, 1))
     zero = np.zeros_like(x)
     # A turn about an axis across the line of sight: to the right about +Y (down), upwards about +X (right).
     turns = [geometry.exp_twist(twist) for twist in np.stack([zero, zero, zero, -y * angle, x * angle, zero], axis=1)]

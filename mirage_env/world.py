@@ -266,9 +266,7 @@ class WorldModel:
         self, states: Sequence[WorldState], poses: Array, grid_K: Array, view: MemoryView, threshold: float
     ) -> tuple[list[WorldState], MemoryView]:
         """The states after those whose view is partly unknown imagined what lies there, and their views again."""
-        which, turned = ahead_poses(view.visible, grid_K, poses, math.radians(self.look_ahead))
-        wanted = (~view.visible).float().mean((1, 2)).numpy()[which] > threshold
-        which, turned = which[wanted], turned[wanted]
+        which, turned = ahead_poses(view.visible, grid_K, poses, math.radians(self.look_ahead), threshold)
         states = list(states)
         if not len(which):
             return states, view
@@ -296,11 +294,12 @@ class WorldModel:
         if imagine != "never":
             cracks = crack_cells(view.visible)
             slits = slit_cells(view.visible, cracks)
-        unseen = ~view.visible & ~cracks & ~slits
+        gaps = cracks | slits
+        unseen = ~view.visible & ~gaps
         keep = torch.ones_like(unseen)
         share = unseen.float().mean((1, 2))
-        if bool((cracks | slits).any()):
-            close_cracks(cracks | slits, view, latents, depth, imagined, torch.where(slits, GUESSED, LEAST))
+        if bool(gaps.any()):
+            close_cracks(gaps, view, latents, depth, imagined, torch.where(slits, GUESSED, LEAST))
         if imagine != "never":
             chosen = (share > threshold) if imagine == "new" else torch.ones_like(share, dtype=torch.bool)
             if chosen.any():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -108,6 +110,27 @@ class UNet(nn.Module):
             if level:
                 x = nn.functional.interpolate(x, scale_factor=2, mode="nearest")
         return self.head(x)[..., :height, :width]
+
+
+def euler_steps(
+    predict: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], noise: Tensor, steps: int
+) -> tuple[Tensor, Tensor]:
+    """Where a rectified flow leads from ``noise`` in Euler steps over evenly spaced noise levels 1, …, 1/steps.
+
+    Args:
+        predict: the clean sample, and something beside it, from a noisy one (B, ...) and noise levels (B,).
+
+    Returns:
+        The clean sample of the last step, and what the first step gave beside it.
+    """
+    levels = torch.linspace(1.0, 0.0, steps + 1, device=noise.device)
+    x, first = noise, None
+    for t, t_next in itertools.pairwise(levels):
+        clean, beside = predict(x, t.expand(len(x)))
+        first = beside if first is None else first
+        x = clean + (t_next / t) * (x - clean)
+    assert first is not None
+    return x, first
 
 
 def time_embedding(t: Tensor, size: int) -> Tensor:

@@ -6,12 +6,17 @@ is, how far the floor reaches. Another network then only has to draw what the sk
 
 from __future__ import annotations
 
-import itertools
-
 import torch
 from torch import Tensor, nn
 
-from mirage_env.models.layers import ConditionedBlock, SpatialAttention, inverse_depth, ray_channels, time_embedding
+from mirage_env.models.layers import (
+    ConditionedBlock,
+    SpatialAttention,
+    euler_steps,
+    inverse_depth,
+    ray_channels,
+    time_embedding,
+)
 
 POOL = 4
 """Cells per side of a cell of the sketch."""
@@ -44,8 +49,7 @@ class SketchFlow(nn.Module):
 
     def of(self, latents: Tensor) -> Tensor:
         """The sketch (B, C, ⌈h/4⌉, ⌈w/4⌉) of whole views (B, C, h, w)."""
-        pooled = nn.functional.avg_pool2d(latents, POOL, ceil_mode=True, count_include_pad=False)
-        return pooled / self.deviation[:, None, None]
+        return pooled(latents) / self.deviation[:, None, None]
 
     def known(self, readout: Tensor, depth: Tensor, visible: Tensor, imagined: Tensor, intrinsics: Tensor) -> Tensor:
         """What the memory shows of a view, as the other methods take it: (B, width, ⌈h/4⌉, ⌈w/4⌉).
@@ -73,13 +77,13 @@ class SketchFlow(nn.Module):
 
         A draw is twice as far from the truth, in squares, as the mean that the first step predicts.
         """
-        levels = torch.linspace(1.0, 0.0, steps + 1, device=noise.device).tolist()
-        x, open_ = noise, torch.zeros(())
-        for i, (t, t_next) in enumerate(itertools.pairwise(levels)):
-            clean, log_error = self(x, noise.new_full((len(x),), t), known)
-            open_ = open_ if i else 2 * log_error.exp()
-            x = clean + (t_next / t) * (x - clean)
-        return x, open_
+        sketch, log_error = euler_steps(lambda noisy, t: self(noisy, t, known), noise, steps)
+        return sketch, 2 * log_error.exp()
+
+
+def pooled(grid: Tensor) -> Tensor:
+    """Means (B, C, ⌈h/4⌉, ⌈w/4⌉) of a grid (B, C, h, w) over the cells of its sketch."""
+    return nn.functional.avg_pool2d(grid, POOL, ceil_mode=True, count_include_pad=False)
 
 
 def enlarged(sketch: Tensor, height: int, width: int) -> Tensor:

@@ -6,16 +6,14 @@ folders.
 
 from __future__ import annotations
 
-import itertools
-
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from mirage_env.models.layers import ResidualBlock, UNet, inverse_depth, ray_channels, time_embedding
+from mirage_env.models.layers import ResidualBlock, UNet, euler_steps, inverse_depth, ray_channels, time_embedding
 from mirage_env.models.protocols import Denoised, DepthEstimate, Sampling
-from mirage_env.models.sketch import POOL, SketchFlow, enlarged
+from mirage_env.models.sketch import POOL, SketchFlow, enlarged, pooled
 
 
 class TinyCodec(ModelMixin, ConfigMixin):
@@ -192,13 +190,7 @@ class TinyDenoiser(ModelMixin, ConfigMixin):
         sketch, error = None, torch.zeros_like(depth)
         if self.sketch is not None:
             # The mean of 16 independent numbers, scaled back to a variance of 1.
-            coarse = nn.functional.avg_pool2d(noise, POOL, ceil_mode=True, count_include_pad=False) * POOL
-            sketch, left_open = self.sketch.sample(self.sketch.known(*shown), coarse, self.sketch_steps)
+            sketch, left_open = self.sketch.sample(self.sketch.known(*shown), pooled(noise) * POOL, self.sketch_steps)
             error = enlarged(left_open[:, None], *depth.shape[-2:])[:, 0]
-        levels = torch.linspace(1.0, 0.0, steps + 1, device=readout.device)
-        x = clean = noise
-        for i, (t, t_next) in enumerate(itertools.pairwise(levels)):
-            clean, log_error = self(x, t.expand(len(x)), *shown, sketch)
-            error = error if i else (error + log_error.exp()).clamp_max(1.0)
-            x = clean + (t_next / t) * (x - clean)
-        return Denoised(clean, error)
+        clean, log_error = euler_steps(lambda noisy, t: self(noisy, t, *shown, sketch), noise, steps)
+        return Denoised(clean, (error + log_error.exp()).clamp_max(1.0))

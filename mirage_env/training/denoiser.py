@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from mirage_env.models.sketch import POOL, SketchFlow
+from mirage_env.models.sketch import SketchFlow, pooled
 from mirage_env.models.tiny import TinyDenoiser
 from mirage_env.training.loop import Losses
 from mirage_env.training.readouts import Readouts
@@ -162,8 +162,7 @@ def _levels(batch: int, full: float, generator: torch.Generator) -> Tensor:
 
 def _mostly_unseen(sample: Readouts) -> Tensor:
     """Cells of the sketch (B, rows, columns) float of which the memory shows less than half."""
-    seen = nn.functional.avg_pool2d(sample.visible[:, None].float(), POOL, ceil_mode=True, count_include_pad=False)
-    return (seen[:, 0] < 0.5).float()
+    return (pooled(sample.visible[:, None].float())[:, 0] < 0.5).float()
 
 
 def forgetful(sample: Readouts, forget: float, generator: torch.Generator) -> Readouts:
