@@ -11,7 +11,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -19,35 +19,19 @@ from torch import Tensor
 
 from mirage_env import depth as depths
 from mirage_env import geometry
-from mirage_env.cracks import GUESSED, close_cracks, crack_cells, slit_cells
+from mirage_env.completion import Imagine, Networks, completed, looked_ahead
 from mirage_env.frame import Frame, from_uint8
 from mirage_env.geometry import Array
 from mirage_env.images import load_depth, load_image, resize_depth, resize_image
-from mirage_env.look_ahead import ahead_poses
 from mirage_env.memory import LatentMemory, MemoryView, read_many
-from mirage_env.memory.protocol import SpatialMemory, replaced_views, takes_images
+from mirage_env.memory.protocol import SpatialMemory, takes_images
 from mirage_env.models import weights
 from mirage_env.models.protocols import Codec, Denoiser, DepthModel, Sampling
 from mirage_env.scale import floor_scale
-from mirage_env.seen_space import behind_seen_space, doubtful_ways
 from mirage_env.state import WorldState
 
-Imagine = Literal["always", "new", "never"]
 DEFAULT_CAMERA_HEIGHT = 1.25
 """Metres above the floor of the cameras whose views the networks were trained on."""
-LEAST = 0.01
-"""What no camera saw is imagined at least so much, however sure the denoiser is."""
-COPIED = 0.05
-"""How imagined a remembered cell counts, at least, that a step wrote once more."""
-
-
-class _Whole(NamedTuple):
-    """Completed views of B worlds: grids (B, C, h, w), (B, h, w) and (B, h, w), and the memories that hold them."""
-
-    latents: Tensor
-    depth: Tensor
-    imagined: Tensor
-    memories: list[SpatialMemory]
 
 
 class WorldModel:
@@ -240,8 +224,9 @@ class WorldModel:
         size = sizes.pop()
         shown = view = read_many([state.memory for state in states], poses, grid_K, size=size)
         if imagine != "never" and self.look_ahead > 0:
-            states, view = self._look_ahead(states, poses, grid_K, view, threshold)
-        whole = self._complete(states, poses, grid_K, view, imagine, threshold)
+            angle = math.radians(self.look_ahead)
+            states, view = looked_ahead(self._networks, states, poses, grid_K, view, angle, threshold)
+        whole = completed(self._networks, states, poses, grid_K, view, imagine, threshold)
         sampling = _sampling(view, whole.latents, view.visible & (imagine != "always"))
         new_states, frames = [], []
         for i, state in enumerate(states):
@@ -261,99 +246,6 @@ class WorldModel:
             memory, latents, steps = whole.memories[i], whole.latents[i], state.steps + 1
             new_states.append(dataclasses.replace(state, memory=memory, pose=poses[i], latents=latents, steps=steps))
         return new_states, frames
-
-    def _look_ahead(
-        self, states: Sequence[WorldState], poses: Array, grid_K: Array, view: MemoryView, threshold: float
-    ) -> tuple[list[WorldState], MemoryView]:
-        """The states after those whose view is partly unknown imagined what lies there, and their views again."""
-        which, turned = ahead_poses(view.visible, grid_K, poses, math.radians(self.look_ahead), threshold)
-        states = list(states)
-        if not len(which):
-            return states, view
-        some, K, size = [states[i] for i in which], grid_K[which], tuple(view.visible.shape[1:])
-        there = read_many([state.memory for state in some], turned, K, size=size)
-        memories = self._complete(some, turned, K, there, "new", 0.0, ahead=True).memories
-        for i, memory in zip(which, memories, strict=True):
-            states[i] = dataclasses.replace(states[i], memory=memory)
-        again, at = read_many(memories, poses[which], K, size=size), torch.as_tensor(which)
-        return states, replaced_views(view, at, again)
-
-    def _complete(
-        self,
-        states: Sequence[WorldState],
-        poses: Array,
-        grid_K: Array,
-        view: MemoryView,
-        imagine: Imagine,
-        threshold: float,
-        ahead: bool = False,
-    ) -> _Whole:
-        """What the memories show, completed, and forks of them that hold it; see ``step_batch``."""
-        latents, depth, imagined = view.latents.clone(), view.depth.clone(), view.imagined.clone()
-        cracks = slits = torch.zeros_like(view.visible)
-        if imagine != "never":
-            cracks = crack_cells(view.visible)
-            slits = slit_cells(view.visible, cracks)
-        gaps = cracks | slits
-        unseen = ~view.visible & ~gaps
-        keep = torch.ones_like(unseen)
-        share = unseen.float().mean((1, 2))
-        if bool(gaps.any()):
-            close_cracks(gaps, view, latents, depth, imagined, torch.where(slits, GUESSED, LEAST))
-        if imagine != "never":
-            chosen = (share > threshold) if imagine == "new" else torch.ones_like(share, dtype=torch.bool)
-            if chosen.any():
-                grids = (latents, depth, imagined)
-                at = chosen.nonzero()[:, 0]
-                self._imagine(at, states, grid_K, view, unseen, grids, imagine == "always", ahead)
-            for i in (chosen & unseen.any((1, 2))).nonzero()[:, 0].tolist():
-                depth[i], keep[i] = behind_seen_space(states[i].memory, depth[i], unseen[i], grid_K[i], poses[i])
-        for i, state in enumerate(states):
-            seen = view.visible[i] & (view.imagined[i] == 0)
-            imagined[i, seen] = doubtful_ways(state.memory, depth[i], seen, grid_K[i], poses[i])
-        fresh = unseen & (depth > 0)
-        # Around new cells a write repeats a border of old ones: as they were remembered, not as the denoiser drew them,
-        # and trusted less than the originals, which a read prefers.
-        written = torch.where(view.visible[:, None], view.latents, latents)
-        trust = torch.where(view.visible, imagined.clamp_min(COPIED), imagined)
-        memories = []
-        for i, memory in enumerate(state.memory for state in states):
-            if bool(fresh[i].any()):
-                memory = memory.fork()
-                memory.write(
-                    written[i], depth[i], grid_K[i], poses[i], keep[i], explained=~unseen[i], imagined=trust[i]
-                )
-            memories.append(memory)
-        return _Whole(latents, depth, imagined, memories)
-
-    def _imagine(
-        self,
-        chosen: Tensor,
-        states: Sequence[WorldState],
-        grid_K: Array,
-        view: MemoryView,
-        unseen: Tensor,
-        grids: tuple[Tensor, Tensor, Tensor],
-        everything: bool,
-        ahead: bool,
-    ) -> None:
-        """Fill latents, depth and ``imagined`` of chosen worlds in place, in their ``unseen`` cells.
-
-        If ``everything``, latents are the denoiser's everywhere.
-        """
-        latents, depth, imagined = grids
-        K = torch.as_tensor(grid_K, dtype=torch.float32)[chosen]
-        noise = torch.stack([_noise(states[int(i)], latents.shape[1:], ahead) for i in chosen])
-        scale = torch.tensor([states[int(i)].scale for i in chosen], dtype=torch.float32)[:, None, None]
-        readout, seen_depth, visible = view.latents[chosen], view.depth[chosen] / scale, view.visible[chosen]
-        clean, error = self.denoiser.denoise(
-            readout, seen_depth, visible, imagined[chosen], K, noise, self.denoiser_steps
-        )
-        open_ = unseen[chosen]
-        latents[chosen] = clean if everything else torch.where(open_[:, None], clean, latents[chosen])
-        estimate = self.depth_model.estimate(latents[chosen], K, seen_depth).depth * scale
-        depth[chosen] = torch.where(open_, estimate, depth[chosen])
-        imagined[chosen] = torch.where(open_, error.clamp(LEAST, 1.0), imagined[chosen])
 
     @torch.no_grad()
     def frame(self, state: WorldState) -> Frame:
@@ -387,6 +279,10 @@ class WorldModel:
             sampling=None if sampling is None else Sampling(*(grid[0] for grid in sampling)),
         )
 
+    @property
+    def _networks(self) -> Networks:
+        return Networks(self.depth_model, self.denoiser, self.denoiser_steps)
+
     def _check_fits(self, state: WorldState) -> None:
         if state.memory.channels != self.codec.channels:
             raise ValueError(
@@ -413,9 +309,3 @@ def _sampling(view: MemoryView, latents: Tensor, as_read: Tensor) -> Sampling | 
     if view.nearest is None or view.offset is None:
         return None
     return Sampling(torch.where(as_read[:, None], view.nearest, latents), view.offset * as_read[:, None])
-
-
-def _noise(state: WorldState, shape: torch.Size, ahead: bool) -> Tensor:
-    """Noise of the state's next step, or of looking ahead in it: the same whether it runs alone or in a batch."""
-    generator = torch.Generator().manual_seed((state.seed * 1_000_003 + state.steps + ahead * 2**62) % 2**63)
-    return torch.randn(shape, generator=generator)

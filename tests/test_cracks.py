@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from mirage_env.completion import LEAST
 from mirage_env.cracks import GUESSED, close_cracks, crack_cells, slit_cells
 from mirage_env.memory import MemoryView
-from mirage_env.world import LEAST
 from tests.box_room import pose
 from tests.exact_world import exact_world
 from tests.one_view import DEPTH, begin

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mirage_env import world as world_module
-from mirage_env.memory import LatentMemory
+from mirage_env.memory import LatentMemory, latent_memory
 from mirage_env.world import WorldModel
 
 PARTS = ("encode", "read", "denoise", "depth", "write", "decode")
@@ -49,13 +48,13 @@ def timed_parts(world: WorldModel) -> Iterator[tuple[WorldModel, dict[str, list[
         _Timed(denoiser, denoise=timed("denoise", denoiser.denoise)),
     )
     measured = WorldModel(*parts, world.denoiser_steps, world.name, world.new_memory, world.look_ahead)
-    read, write = world_module.read_many, LatentMemory.write
-    world_module.read_many = timed("read", read)
+    read, write = latent_memory.read_many, LatentMemory.write
+    latent_memory.read_many = timed("read", read)
     LatentMemory.write = timed("write", write)  # type: ignore[method-assign]
     try:
         yield measured, times
     finally:
-        world_module.read_many = read
+        latent_memory.read_many = read
         LatentMemory.write = write  # type: ignore[method-assign]
 
 

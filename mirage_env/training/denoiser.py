@@ -64,11 +64,11 @@ def drawn_again(model: TinyDenoiser, sample: Readouts, generator: torch.Generato
 
 
 def as_imagined(model: TinyDenoiser, sample: Readouts, generator: torch.Generator) -> Readouts:
-    """The sample with what counts as imagined in its memories as the denoiser draws it: imagination meets itself."""
-    doubted = (sample.imagined > 0)[:, None]
-    return dataclasses.replace(
-        sample, readout=torch.where(doubted, drawn_again(model, sample, generator), sample.readout)
-    )
+    """The sample with what counts as imagined in its memories as the denoiser draws it, to which the memory shows only
+    the rest: imagination meets itself."""
+    doubted = sample.imagined > 0
+    drawn = drawn_again(model, _without(sample, doubted), generator)
+    return dataclasses.replace(sample, readout=torch.where(doubted[:, None], drawn, sample.readout))
 
 
 def _rough_sketch(model: TinyDenoiser, sample: Readouts, generator: torch.Generator) -> Tensor:
@@ -172,16 +172,20 @@ def forgetful(sample: Readouts, forget: float, generator: torch.Generator) -> Re
     half-plane, counts as imagined: what was well imagined is to be gone on from like what was seen.
     """
     device = sample.visible.device
-    visible = sample.visible & _keep(sample.visible.shape, forget, generator).to(device)
-    doubt = torch.rand(len(visible), 1, 1, generator=generator) * ~_keep(sample.visible.shape, DOUBTED, generator)
-    return Readouts(
-        latents=sample.latents,
-        depth=sample.depth,
+    kept = _without(sample, ~_keep(sample.visible.shape, forget, generator).to(device))
+    doubt = torch.rand(len(kept.visible), 1, 1, generator=generator) * ~_keep(sample.visible.shape, DOUBTED, generator)
+    return dataclasses.replace(kept, imagined=doubt.to(device) * kept.visible)
+
+
+def _without(sample: Readouts, lost: Tensor) -> Readouts:
+    """The sample whose memories do not show the cells ``lost`` (B, h, w)."""
+    visible = sample.visible & ~lost
+    return dataclasses.replace(
+        sample,
         readout=sample.readout * visible[:, None],
         readout_depth=sample.readout_depth * visible,
         visible=visible,
-        imagined=doubt.to(device) * visible,
-        intrinsics=sample.intrinsics,
+        imagined=sample.imagined * visible,
     )
 
 
@@ -206,13 +210,15 @@ def _keep(shape: torch.Size, forget: float, generator: torch.Generator) -> Tenso
 
 @torch.no_grad()
 def validate_denoiser(model: nn.Module, data: Readouts) -> dict[str, float]:
-    """Squared error of one-pass latents where the memory shows something and where it does not, and how well the model
-    knows it: correlation of its expected with its actual error over unseen cells."""
+    """Squared error of latents drawn in one pass of true sketches, where the memory shows something and where not, and
+    how well the model knows it: correlation of its expected with its actual error over unseen cells."""
     assert isinstance(model, TinyDenoiser)
     device = next(model.parameters()).device
     sample = data.spread(256, device)
     noise = torch.randn(sample.latents.shape, generator=torch.Generator().manual_seed(0)).to(device)
-    clean, expected = model.denoise(*_shown(sample), noise, 1)
+    assert model.sketch is not None
+    clean, log_error = model(noise, noise.new_ones(len(noise)), *_shown(sample), model.sketch.of(sample.latents))
+    expected = log_error.exp()
     error = (clean - sample.latents).square().mean(1)
     seen = sample.visible.float()
     pairs = torch.stack([expected[~sample.visible], error[~sample.visible]])

@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from mirage_env import world as world_module
 from mirage_env.evaluation.metrics import psnr
 from mirage_env.evaluation.rollout import Rollout, compare, roll_out, through_codec, without_memory
 from mirage_env.evaluation.timing import PARTS, medians, timed_parts
 from mirage_env.evaluation.tokens import VOXEL, visible_tokens
 from mirage_env.evaluation.walks import RoundTrip, plan_out_and_back, true_views
 from mirage_env.geometry import Array
-from mirage_env.memory import LatentMemory
+from mirage_env.memory import LatentMemory, latent_memory
 from mirage_env.simulators.base import Camera
 from mirage_env.simulators.rooms.simulator import RoomsSimulator
 from mirage_env.simulators.rooms.toy import COLOURS
@@ -108,11 +107,11 @@ def test_poses_must_be_a_stack(world: WorldModel) -> None:
 
 
 def test_parts_are_timed_and_left_as_they_were(world: WorldModel, toy: tuple[RoundTrip, Array, Array]) -> None:
-    before = world_module.read_many, LatentMemory.write
+    before = latent_memory.read_many, LatentMemory.write
     plain = rolled(world, toy)
     with timed_parts(world) as (measured, times):
         result = rolled(measured, toy)
-    assert (world_module.read_many, LatentMemory.write) == before
+    assert (latent_memory.read_many, LatentMemory.write) == before
     assert (result.rgb == plain.rgb).all()
     assert len(times["read"]) == STEPS
     assert len(times["encode"]) == 1
@@ -122,7 +121,7 @@ def test_parts_are_timed_and_left_as_they_were(world: WorldModel, toy: tuple[Rou
     assert medians({"read": []}) == {"read": None}
     with pytest.raises(RuntimeError, match="inside"), timed_parts(world):
         raise RuntimeError("inside")
-    assert (world_module.read_many, LatentMemory.write) == before
+    assert (latent_memory.read_many, LatentMemory.write) == before
 
 
 def test_the_cloud_lies_on_the_walls_in_their_colours(world: WorldModel, toy: tuple[RoundTrip, Array, Array]) -> None:
