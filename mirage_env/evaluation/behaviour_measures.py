@@ -78,15 +78,16 @@ def collisions(episode: Episode) -> dict[str, Any]:
 def growth(episode: Episode) -> dict[str, Any]:
     """Tokens and bytes of the memory after the two numbers of steps in one room, and their ratio.
 
-    ``observed`` is the same of a memory to which a camera shows every view.
+    ``observed`` is the same of a memory to which a camera shows every view; ``surface`` is how much there was to see.
     """
-    track, steps = episode.room_walk, episode.settings.growth_steps
-    sizes = {"": {step: (track.tokens[step], track.nbytes[step]) for step in steps}, "observed ": episode.room_sizes}
+    track, seen, steps = episode.room_walk, episode.room_sizes, episode.settings.growth_steps
+    sizes = {"tokens": track.tokens, "bytes": track.nbytes}
+    sizes |= {f"observed {key}": {step: seen[step][key] for step in steps} for key in ("tokens", "bytes")}
+    sizes["surface"] = {step: seen[step]["surface"] for step in steps}
     numbers: Numbers = {}
-    for who, size in sizes.items():
-        for k, key in enumerate(("tokens", "bytes")):
-            numbers |= {f"{who}{key}/{step}": float(size[step][k]) for step in steps}
-            numbers[f"{who}{key}/ratio"] = size[steps[1]][k] / size[steps[0]][k]
+    for key, size in sizes.items():
+        numbers |= {f"{key}/{step}": float(size[step]) for step in steps}
+        numbers[f"{key}/ratio"] = size[steps[1]] / size[steps[0]]
     return {"numbers": numbers}
 
 

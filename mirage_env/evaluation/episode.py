@@ -32,6 +32,8 @@ COLLIDE_AFTER = 64
 """Step of the walk through new views (or its last, if it is shorter) after which imagined floor is compared."""
 STILL_AFTER = 16
 """Step of the walk through new views after which the camera stands still."""
+SURFACE_BOX = 0.15
+"""Metres per side of the boxes by which seen surface is counted, about what a cell covers two metres away."""
 
 
 @dataclass(frozen=True)
@@ -198,17 +200,21 @@ class Episode:
         return imagine_lanes([Lane(self.world, state, self.room_poses, (), self.settings.growth_steps)])[0]
 
     @cached_property
-    def room_sizes(self) -> dict[int, tuple[int, int]]:
-        """Tokens and bytes of a memory to which a camera shows every true view of that walk, at ``growth_steps``."""
+    def room_sizes(self) -> dict[int, dict[str, int]]:
+        """What the true views of that walk add up to, at ``growth_steps``: "tokens" and "bytes" of a memory to which a
+        camera shows each of them, and "surface", the boxes of ``SURFACE_BOX`` in which they show any surface."""
         stride, memory, sizes = self.world.codec.stride, self.world.new_memory(), {}
         K = geometry.scale_intrinsics(self.simulator.camera.intrinsics, 1 / stride)
         _, depth = true_views(self.simulator, self.room_poses, self.settings.camera_height)
         cells = depth_at_cells(depth, stride)
         nothing = torch.zeros(memory.channels, *cells.shape[1:])
+        pixels, boxes = geometry.pixel_grid(*cells.shape[1:]), np.zeros((0, 3), dtype=np.int64)
         for step, pose in enumerate(self.room_poses):
             memory.write(nothing, cells[step], K, pose)
+            points = geometry.transform(pose, geometry.unproject(pixels, cells[step].numpy(), K)[cells[step] > 0])
+            boxes = np.unique(np.concatenate([boxes, np.floor(points / SURFACE_BOX).astype(np.int64)]), axis=0)
             if step in self.settings.growth_steps:
-                sizes[step] = len(memory), memory.nbytes
+                sizes[step] = {"tokens": len(memory), "bytes": memory.nbytes, "surface": len(boxes)}
         return sizes
 
     def followed(self, walk: str) -> list[int]:

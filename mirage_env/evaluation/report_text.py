@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mirage_env.evaluation.episode import LAST_FRAME, MEMORY_OFF, MIRAGE, READOUT, REFERENCE, RGB
+from mirage_env.evaluation.episode import LAST_FRAME, MEMORY_OFF, MIRAGE, READOUT, REFERENCE, RGB, SURFACE_BOX
 from mirage_env.evaluation.goals import Goal
 from mirage_env.evaluation.settings import Settings
 from mirage_env.evaluation.summary import Entry, Summary
@@ -225,7 +225,7 @@ def _still(summary: Summary, settings: Settings) -> str:
 
 
 def _growth(summary: Summary, settings: Settings) -> str:
-    keys = ("tokens", "bytes", "observed tokens", "observed bytes")
+    keys = ("tokens", "bytes", "observed tokens", "observed bytes", "surface")
     rows = [
         [str(step), *(f"{summary.get('growth', f'{key}/{step}').mean:,.0f}" for key in keys)]
         for step in settings.growth_steps
@@ -233,9 +233,10 @@ def _growth(summary: Summary, settings: Settings) -> str:
     ratio = [number(summary.get("growth", f"{key}/ratio"), 2) for key in keys]
     text = (
         "A look all round from four places far apart, then errands. As imagined from the first view, and as a camera "
-        "sees it that shows every view to the memory."
+        f"sees it that shows every view to the memory. Surface: boxes of {SURFACE_BOX} m in which these views show any, "
+        "which says how much there was to remember."
     )
-    head = ["steps", "tokens, imagined", "bytes", "tokens, observed", "bytes"]
+    head = ["steps", "tokens, imagined", "bytes", "tokens, observed", "bytes", "surface"]
     return "\n\n".join(["## Memory in one room", text, table(head, [*rows, ["ratio", *ratio]])])
 
 
