@@ -233,8 +233,8 @@ def _growth(summary: Summary, settings: Settings) -> str:
     ratio = [number(summary.get("growth", f"{key}/ratio"), 2) for key in keys]
     text = (
         "A look all round from four places far apart, then errands. As imagined from the first view, and as a camera "
-        f"sees it that shows every view to the memory. Surface: boxes of {SURFACE_BOX} m in which these views show any: "
-        "how much there was to remember."
+        "sees it that shows every view to the memory. Surface, which is what there was to remember: boxes of "
+        f"{SURFACE_BOX} m in which these views show any."
     )
     head = ["steps", "tokens, imagined", "bytes", "tokens, observed", "bytes", "surface"]
     return "\n\n".join(["## Memory in one room", text, table(head, [*rows, ["ratio", *ratio]])])
