@@ -1,4 +1,4 @@
-"""Which coloured points a camera looks straight through, by the rule that latent memories follow."""
+"""Which coloured points a camera looks straight through, much as latent memories decide it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from mirage_env.memory.contradiction import COVERED
 def contradicted_points(
     points: Points, K: Array, T_world_camera: Array, depth: Tensor, evidence: Tensor, margin: Tensor, stride: int
 ) -> Tensor:
-    """(N,) bool: points that a camera looks straight through, by the rule of ``memory.contradiction``.
+    """(N,) bool: points that a camera looks straight through.
 
-    They lie in front of all that the view measured around them, and together fill most of a cell there.
+    They lie in front of all that the view measured in the nine cells around them, and together fill half of a cell
+    there. ``memory.contradiction`` asks four cells only, but as planes: points have no slopes to go with that.
 
     Args:
         K: (3, 3) of the grid.
