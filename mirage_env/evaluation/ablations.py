@@ -154,7 +154,8 @@ def _lanes(episode: Episode, poses: Array, truth: Truth, measured: list[int], ou
     for passes in PASSES:
         if passes != world.denoiser_steps:
             lanes[f"{passes} passes"] = Lane(_with(world, denoiser_steps=passes), begun, poses, measured)
-    if isinstance(world.denoiser, TinyDenoiser) and world.denoiser.sketch is not None:
+    # A sketch of one step is a student's, which knows no other noise level than 1.
+    if isinstance(world.denoiser, TinyDenoiser) and world.denoiser.sketch and world.denoiser.sketch_steps > 1:
         for steps in SKETCH_STEPS:
             if steps != world.denoiser.sketch_steps:
                 denoiser = copy.copy(world.denoiser)
