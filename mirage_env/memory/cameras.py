@@ -105,15 +105,21 @@ def frustum_planes(cameras: Targets) -> Array:
     return normals @ T[:, :3, :]
 
 
+def widened_frusta(part: Part, cameras: Targets) -> Array:
+    """``frustum_planes`` moved outwards by more than float32 rounds the positions of a part's tokens."""
+    planes = frustum_planes(cameras)
+    rounding = 4e-6 * (part.segment.reach + np.abs(cameras.T_camera_world[:, :3, 3]).max(axis=1)) + 1e-6
+    planes[..., 3] += rounding[:, None]
+    return planes
+
+
 def in_frustum(part: Part, cameras: Targets, footprint: bool) -> tuple[Tensor, Tensor]:
     """Which camera may see which living token: camera indices (M,) and token indices (M,) in the part, camera-major.
 
     Never drops a token that a camera sees (its footprint or, without, its centre); may keep some that none does.
     Works in float32, so the result decides only what is worth an exact look.
     """
-    planes = frustum_planes(cameras)
-    rounding = 4e-6 * (part.segment.reach + np.abs(cameras.T_camera_world[:, :3, 3]).max(axis=1)) + 1e-6
-    planes[..., 3] += rounding[:, None]
+    planes = widened_frusta(part, cameras)
     sphere = part.segment.sphere[:, : part.tokens]
     # Multiply-adds, not a matmul, whose precision is a global switch that training code likes to turn down.
     side = torch.as_tensor(planes, dtype=torch.float32, device=sphere.device).unsqueeze(-1)

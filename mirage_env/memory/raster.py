@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from mirage_env import geometry
+from mirage_env.geometry import Array
 from mirage_env.memory.cameras import MIN_Z, Targets, in_frustum
 from mirage_env.memory.sightlines import in_front
 from mirage_env.memory.store import KEY_MASK, KEY_ROW_SHIFT, KEY_VIEW_SHIFT, Part
@@ -125,11 +126,14 @@ def _world_points(cell: Tensor, z: Tensor, cameras: Targets) -> Tensor:
     camera = torch.div(cell, cameras.height * cameras.width, rounding_mode="floor")
     row = torch.div(cell, cameras.width, rounding_mode="floor") % cameras.height
     u, v = cell % cameras.width + 0.5, row + 0.5
-    lifts = [
-        lift_matrix(K, T) for K, T in zip(cameras.intrinsics, geometry.invert(cameras.T_camera_world), strict=True)
-    ]
-    lift = torch.as_tensor(np.stack(lifts), device=cell.device)[camera]
+    lift = torch.as_tensor(lifts_of(cameras), device=cell.device)[camera]
     return torch.stack([(lift[:, k, 0] * u + lift[:, k, 1] * v + lift[:, k, 2]) * z + lift[:, k, 3] for k in range(3)])
+
+
+def lifts_of(cameras: Targets) -> Array:
+    """(T, 3, 4) float64, each camera's ``lift_matrix``."""
+    poses = geometry.invert(cameras.T_camera_world)
+    return np.stack([lift_matrix(K, T) for K, T in zip(cameras.intrinsics, poses, strict=True)])
 
 
 def rasterize(jobs: Sequence[Job], cameras: Targets) -> Hits:
@@ -189,13 +193,17 @@ def _survivors(k: int, job: Job, cameras: Targets) -> tuple[Tensor, Tensor]:
 
 def _view_maps(part: Part, cameras: Targets) -> Tensor:
     """(12, T * views): the (3, 4) matrices H = P lift of every pair of camera and view, P = K [R | t]."""
-    P = cameras.intrinsics @ cameras.T_camera_world[:, :3]
-    P = torch.as_tensor(P, device=part.segment.lift.device)[:, None, :, :, None]
+    P = torch.as_tensor(projections(cameras), device=part.segment.lift.device)[:, None, :, :, None]
     lift = part.segment.lift[: part.views].view(1, -1, 1, 3, 4)
     # Written out: unlike a matmul, sums of products round the same for one camera and for a batch of them.
     maps = P[..., 0, :] * lift[..., 0, :] + P[..., 1, :] * lift[..., 1, :] + P[..., 2, :] * lift[..., 2, :]
     maps[..., 3] += P[..., 3, 0]
     return maps.reshape(-1, 12).T
+
+
+def projections(cameras: Targets) -> Array:
+    """(T, 3, 4) float64, K [R | t] of each camera."""
+    return cameras.intrinsics @ cameras.T_camera_world[:, :3]
 
 
 def _spans(form: Tensor, cameras: Targets) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], Tensor]:

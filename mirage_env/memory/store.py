@@ -13,10 +13,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from mirage_env.memory.compiled.host import Host
 
 MAX_SEGMENTS = 8
 """Reads cost a little per segment; chains of forks are consolidated to at most this many."""
@@ -76,6 +79,8 @@ class Segment:
         self.used_views = 0
         self.reach = 0.0
         """Largest absolute world coordinate of any token: bounds rounding when tokens are culled in float32."""
+        self.host: Host | None = None
+        """What compiled reads keep beside the columns."""
 
     def has_room(self, new: Tokens) -> bool:
         return (
