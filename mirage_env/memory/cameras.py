@@ -105,12 +105,9 @@ def frustum_planes(cameras: Targets) -> Array:
     return normals @ T[:, :3, :]
 
 
-def widened_frusta(part: Part, cameras: Targets) -> Array:
-    """``frustum_planes`` moved outwards by more than float32 rounds the positions of a part's tokens."""
-    planes = frustum_planes(cameras)
-    rounding = 4e-6 * (part.segment.reach + np.abs(cameras.T_camera_world[:, :3, 3]).max(axis=1)) + 1e-6
-    planes[..., 3] += rounding[:, None]
-    return planes
+def rounding(part: Part, cameras: Targets) -> Array:
+    """(T,) metres, more than float32 rounds the distances of a part's tokens from each camera's ``frustum_planes``."""
+    return 4e-6 * (part.segment.reach + np.abs(cameras.T_camera_world[:, :3, 3]).max(axis=1)) + 1e-6
 
 
 def in_frustum(part: Part, cameras: Targets, footprint: bool) -> tuple[Tensor, Tensor]:
@@ -119,7 +116,8 @@ def in_frustum(part: Part, cameras: Targets, footprint: bool) -> tuple[Tensor, T
     Never drops a token that a camera sees (its footprint or, without, its centre); may keep some that none does.
     Works in float32, so the result decides only what is worth an exact look.
     """
-    planes = widened_frusta(part, cameras)
+    planes = frustum_planes(cameras)
+    planes[..., 3] += rounding(part, cameras)[:, None]
     sphere = part.segment.sphere[:, : part.tokens]
     # Multiply-adds, not a matmul, whose precision is a global switch that training code likes to turn down.
     side = torch.as_tensor(planes, dtype=torch.float32, device=sphere.device).unsqueeze(-1)

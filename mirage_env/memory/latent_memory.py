@@ -264,10 +264,6 @@ def _read(
                 jobs += jobs_of(memory._parts, *run, memory.rules.sight_lines)
         for chunk in _chunks(jobs, len(targets)):
             fill(chunk, targets, canvas)
-    for memory, (first, last) in zip(memories, runs, strict=True):
-        if any(part.living for part in memory._parts):
-            shown = canvas.token.view(len(targets), -1)[first:last]
-            shown.copy_(torch.where(shown >= 0, store.numbers(memory._parts)[shown.clamp(min=0)], shown))
     return canvas.view()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -43,7 +43,9 @@ def compiled(device: torch.device) -> ModuleType | None:
 
 @cache
 def _kernels() -> ModuleType | None:
-    if importlib.util.find_spec("numba") is None:
+    try:
+        importlib.import_module("numba")
+    except ImportError:  # not installed, or not made for this Python or NumPy
         return None
     from mirage_env.memory.compiled import read
 

@@ -47,7 +47,7 @@ class Hits(NamedTuple):
     Attributes:
         cell: (P,) int64, flat cell of the canvas.
         job, token: (P,) int64, the job and the token's index within its part.
-        index: (P,) int64, the token's index within its memory.
+        index: (P,) int64, the token's number among those that live in its memory.
         z: (P,) float64, z-depth of the surfel at the cell's centre.
         du, dv: (P,) float64, where the cell's centre lies in the source cell, in cells from its centre.
         magnification: (P,) float64, target cells per source cell by area; negative for a surfel seen from behind.
@@ -188,7 +188,7 @@ def _survivors(k: int, job: Job, cameras: Targets) -> tuple[Tensor, Tensor]:
     Hu, Hv, H1, Hi = maps.unbind(1)
     form = torch.cat([Hu * u + Hv * v + H1 + Hi * inverse, Hu + gu * Hi, Hv + gv * Hi, plane])
     trim, doubts = segment.trim[token].to(torch.int64), doubt(segment.imagined[token]).to(torch.int64)
-    return form, torch.stack([camera + job.first, torch.full_like(token, k), token, token + job.base, trim, doubts])
+    return form, torch.stack([camera + job.first, torch.full_like(token, k), token, job.numbers(token), trim, doubts])
 
 
 def _view_maps(part: Part, cameras: Targets) -> Tensor:

@@ -73,7 +73,7 @@ def jobs_of(parts: store.Parts, first: int, last: int, sight_lines: bool = False
     jobs, base = [], 0
     for part in parts:
         jobs.append(Job(part, base, first, last, sight_lines))
-        base += part.tokens
+        base += part.count
     return jobs
 
 

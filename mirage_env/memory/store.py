@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -106,13 +108,19 @@ class Segment:
         return Part(self, hi, last_view)
 
 
-class Living(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Living:
     """Which of a part's n tokens live: ``mask`` (n,) bool, their ``count``, and the part's ``plane`` (3, n), NaN in the
     columns of dead ones, so that they are on nobody's surface."""
 
     mask: Tensor
     count: int
     plane: Tensor
+
+    @cached_property
+    def numbers(self) -> Tensor:
+        """(n,) int64, how many living tokens stand before each token."""
+        return self.mask.cumsum(0) - self.mask.to(torch.int64)
 
 
 class Part(NamedTuple):
@@ -174,17 +182,6 @@ class Part(NamedTuple):
 
 
 Parts = tuple[Part, ...]
-
-
-def numbers(parts: Parts) -> Tensor:
-    """The number (n,) of each token of all parts when only living ones are counted."""
-    masks = [
-        torch.ones(part.tokens, dtype=torch.bool, device=part.segment.key.device)
-        if part.living is None
-        else part.living.mask
-        for part in parts
-    ]
-    return torch.cat(masks).cumsum(0) - 1
 
 
 def only(part: Part, mask: Tensor) -> Part:

@@ -41,7 +41,7 @@ class MemoryView:
 class Job(NamedTuple):
     """One part of a memory, and the run of cameras ``first`` to ``last`` (excluded) that look at it.
 
-    ``base`` is the number of tokens that the memory holds before this part; ``sight_lines`` is as in
+    ``base`` is the number of living tokens that the memory holds before this part; ``sight_lines`` is as in
     ``MemoryRules``.
     """
 
@@ -50,6 +50,10 @@ class Job(NamedTuple):
     first: int
     last: int
     sight_lines: bool = False
+
+    def numbers(self, token: Tensor) -> Tensor:
+        """The numbers of tokens (indices in the part) among all that live in the memory."""
+        return self.base + (token if self.part.living is None else self.part.living.numbers[token])
 
 
 class Canvas:

@@ -54,11 +54,12 @@ def draw(
     imagined: Array,
     lift: Array,
     bounds: Array,
-    alive: Array,
+    numbers: Array,
     tokens: int,
     blocks: int,
     P: Array,
     planes: Array,
+    margin: float,
     height: int,
     width: int,
     first_cell: int,
@@ -72,13 +73,13 @@ def draw(
     """Append all hits (see ``raster.Hits``) of one part's tokens in one camera to columns that hold ``count`` already.
 
     Args:
-        sphere, plane, trim, key, imagined, lift: of the segment, whole.
+        sphere, trim, key, imagined, lift: of the segment, whole; ``plane`` is NaN where tokens are dead.
         bounds: from ``bound_blocks``, of the first ``blocks`` blocks.
-        alive: (tokens,) bool, or empty where all live.
+        numbers: (tokens,) int64, of the part's tokens among those that live in it, or empty where all do.
         tokens: of the part.
         P: (3, 4) K [R | t].
-        planes: (5, 4) half-spaces of the frustum, widened by what float32 positions may be off.
-        first_cell, job, base: numbers of the camera's first cell, of the job, and of the part's first token.
+        planes: (5, 4) half-spaces of the frustum, which a sphere must miss by the ``margin`` to be left out.
+        first_cell, job, base: numbers of the camera's first cell, of the job, and of the part's first living token.
         whole: (4, room) int64: cell, job, token, index.
         exact: (4, room) float64: z, du, dv, magnification.
         single: (2, room) float32: resampling, doubt.
@@ -94,14 +95,14 @@ def draw(
         if block < blocks and _outside(planes, bounds[block, 0], bounds[block, 1], bounds[block, 2], bounds[block, 3]):
             continue
         for token in range(start, min(start + BLOCK, tokens)):
-            if alive.size and not alive[token]:
+            if np.isnan(plane[0, token]):
                 continue
             if _outside(
                 planes,
                 np.float64(sphere[0, token]),
                 np.float64(sphere[1, token]),
                 np.float64(sphere[2, token]),
-                np.float64(sphere[3, token]),
+                sphere[3, token] + margin,
             ):
                 continue
             view = key[token] >> KEY_VIEW_SHIFT
@@ -153,7 +154,7 @@ def draw(
                         whole[0, count] = first_cell + row * width + col
                         whole[1, count] = job
                         whole[2, count] = token
-                        whole[3, count] = base + token
+                        whole[3, count] = base + (numbers[token] if numbers.size else token)
                         exact[0, count] = z
                         exact[1, count] = du
                         exact[2, count] = dv

@@ -12,7 +12,7 @@ from mirage_env.memory.compiled.draw import BLOCK, bound_blocks
 from mirage_env.memory.compiled.sights import SIGHT, pack_views
 from mirage_env.memory.store import Part, Segment
 
-_ALL = np.zeros(0, dtype=np.bool_)
+_ALL = np.zeros(0, dtype=np.int64)
 
 
 class Host:
@@ -39,13 +39,13 @@ class Columns(NamedTuple):
     Attributes:
         host: of its segment.
         plane: (3, n) or more, NaN where tokens are dead.
-        alive: (n,) bool, or empty where all live.
+        numbers: (n,) int64, of the tokens among those that live, or empty where all do.
         tokens, views: of the part.
     """
 
     host: Host
     plane: Array
-    alive: Array
+    numbers: Array
     tokens: int
     views: int
 
@@ -57,7 +57,7 @@ def columns_of(part: Part) -> Columns:
         host = part.segment.host = Host(part.segment)
     if part.living is None:
         return Columns(host, host.plane, _ALL, part.tokens, part.views)
-    return Columns(host, part.living.plane.numpy(), part.living.mask.numpy(), part.tokens, part.views)
+    return Columns(host, part.living.plane.numpy(), part.living.numbers.numpy(), part.tokens, part.views)
 
 
 def bounded(columns: Columns) -> int:

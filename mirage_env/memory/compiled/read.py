@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mirage_env.geometry import Array
-from mirage_env.memory.cameras import Targets, widened_frusta
+from mirage_env.memory.cameras import Targets, frustum_planes, rounding
 from mirage_env.memory.compiled.draw import draw
 from mirage_env.memory.compiled.host import Columns, bounded, columns_of, sighted
 from mirage_env.memory.compiled.show import blend, decide, mix, veto, witnesses
@@ -55,10 +55,10 @@ def read_footprints(jobs: Sequence[Job], cameras: Targets, canvas: Canvas) -> No
     for k, job in enumerate(jobs):
         for camera in range(job.first, job.last):
             looks.setdefault(camera, []).append(k)
-    P, frusta = projections(cameras), [widened_frusta(job.part, cameras) for job in jobs]
+    P, planes = projections(cameras), frustum_planes(cameras)
 
     def show(camera: int) -> None:
-        drawn = _draw(looks[camera], camera, jobs, columns, P, frusta, cameras)
+        drawn = _draw(looks[camera], camera, jobs, columns, P, planes, cameras)
         _show(looks[camera], camera, drawn, jobs, columns, cameras, canvas)
 
     share(show, list(looks), sum(columns[k].tokens for mine in looks.values() for k in mine))
@@ -67,11 +67,11 @@ def read_footprints(jobs: Sequence[Job], cameras: Targets, canvas: Canvas) -> No
 def rasterize(jobs: Sequence[Job], cameras: Targets) -> Hits:
     """All pairs of a token and a cell centre that its footprint covers, in front of the camera."""
     columns = [columns_of(job.part) for job in jobs]
-    P, frusta = projections(cameras), [widened_frusta(job.part, cameras) for job in jobs]
+    P, planes = projections(cameras), frustum_planes(cameras)
     pieces = []
     for k, job in enumerate(jobs):
         for camera in range(job.first, job.last):
-            count, *buffers = _draw([k], camera, jobs, columns, P, frusta, cameras)
+            count, *buffers = _draw([k], camera, jobs, columns, P, planes, cameras)
             pieces.append([buffer[:, :count].copy() for buffer in buffers])
     whole, exact, single = (torch.from_numpy(np.concatenate(rows, axis=1)) for rows in zip(*pieces, strict=True))
     return Hits(*whole, *exact, *single)
@@ -94,18 +94,19 @@ def _draw(
     jobs: Sequence[Job],
     columns: Sequence[Columns],
     P: Array,
-    frusta: Sequence[Array],
+    planes: Array,
     cameras: Targets,
 ) -> _Drawn:
     """All hits of the jobs ``mine`` in one camera, in this thread's buffers until it draws again."""
+    here = cameras[camera : camera + 1]
     count, first_cell, buffers = 0, camera * cameras.height * cameras.width, _BUFFERS
     for k in mine:
         part, base = columns[k], jobs[k].base
-        host, blocks = part.host, bounded(part)
+        host, blocks, margin = part.host, bounded(part), float(rounding(jobs[k].part, here)[0])
         while True:
             total = draw(
-                host.sphere, host.plane, host.trim, host.key, host.imagined, host.lift, host.bounds, part.alive,
-                part.tokens, blocks, P[camera], frusta[k][camera], cameras.height, cameras.width,
+                host.sphere, host.plane, host.trim, host.key, host.imagined, host.lift, host.bounds, part.numbers,
+                part.tokens, blocks, P[camera], planes[camera], margin, cameras.height, cameras.width,
                 first_cell, k, base, count, buffers.whole, buffers.exact, buffers.single,
             )  # fmt: skip
             if total <= buffers.whole.shape[1]:

@@ -11,6 +11,9 @@ from mirage_env.memory.store import KEY_MASK, KEY_ROW_SHIFT, KEY_VIEW_SHIFT
 SIGHT = 17
 """Numbers per view: camera centre (3), projection (9), the columns and rows of what a camera saw in it (from, below;
 from, below), and the least inverse depth that any of it has."""
+CHUNK = 256
+SLACK = 1e-9
+"""Of quick looks, more than the exact ones may be off by rounding."""
 
 
 @kernel
@@ -93,8 +96,14 @@ def before_surface(
         return False
     col, row = np.int64(np.floor(u)), np.int64(np.floor(v))
     wanted = (view << KEY_VIEW_SHIFT) | (row << KEY_ROW_SHIFT) | col
-    at = lower_bound(key, wanted, starts[view], starts[view + 1])
-    if at == starts[view + 1] or key[at] != wanted or imagined[at] != 0:
+    # Where the view has all cells of its rectangle, it is here.
+    first, end = starts[view], starts[view + 1]
+    at = first + np.int64((row - sight[14]) * (sight[13] - sight[12]) + (col - sight[12]))
+    if at >= end or key[at] != wanted:
+        at = lower_bound(key, wanted, first, end)
+        if at == end or key[at] != wanted:
+            return False
+    if imagined[at] != 0:
         return False
     surface = (
         np.float64(plane[0, at])
@@ -117,15 +126,61 @@ def look_through(
     found: Array,
 ) -> None:
     """Set ``found`` (N,) where a view has something behind the point (N, 3) that a camera saw; see ``sightlines``."""
-    likely = views - 1
-    for i in range(points.shape[0]):
-        x, y, z = points[i, 0], points[i, 1], points[i, 2]
-        # What knew the last point mostly knows this one; else the newest first.
-        if found[i] or before_surface(key, plane, imagined, sights, starts, likely, x, y, z, nearer):
-            found[i] = True
-            continue
+    left = np.empty((3, CHUNK))
+    index = np.empty(CHUNK, dtype=np.int64)
+    maybe = np.empty(CHUNK, dtype=np.bool_)
+    for start in range(0, points.shape[0], CHUNK):
+        count = 0
+        for i in range(start, min(start + CHUNK, points.shape[0])):
+            if not found[i]:
+                left[0, count], left[1, count], left[2, count], index[count] = (
+                    points[i, 0],
+                    points[i, 1],
+                    points[i, 2],
+                    i,
+                )
+                count += 1
+        # The newest views first: mostly, few views know most.
         for view in range(views - 1, -1, -1):
-            if before_surface(key, plane, imagined, sights, starts, view, x, y, z, nearer):
-                found[i] = True
-                likely = view
-                break
+            if count > 0 and _worth_a_look(sights[view], left, count, nearer, maybe):
+                kept = 0
+                for i in range(count):
+                    x, y, z = left[0, i], left[1, i], left[2, i]
+                    if maybe[i] and before_surface(key, plane, imagined, sights, starts, view, x, y, z, nearer):
+                        found[index[i]] = True
+                    else:
+                        left[0, kept], left[1, kept], left[2, kept], index[kept] = x, y, z, index[i]
+                        kept += 1
+                count = kept
+
+
+@kernel
+def _worth_a_look(sight: Array, points: Array, count: int, nearer: float, maybe: Array) -> bool:
+    """Mark those of the points (3, count) that may lie before what a view saw; without a division or a branch.
+
+    Never leaves out one that does. False if there are none.
+    """
+    cx, cy, cz = sight[0], sight[1], sight[2]
+    p0, p1, p2, p3, p4, p5, p6, p7, p8 = (
+        sight[3],
+        sight[4],
+        sight[5],
+        sight[6],
+        sight[7],
+        sight[8],
+        sight[9],
+        sight[10],
+        sight[11],
+    )
+    u0, u1, v0, v1 = sight[12] - SLACK, sight[13] + SLACK, sight[14] - SLACK, sight[15] + SLACK
+    farthest = sight[16] * nearer * (1 - SLACK) if nearer >= 0.0 else -np.inf
+    some = 0
+    for i in range(count):
+        right, down, ahead = points[0, i] - cx, points[1, i] - cy, points[2, i] - cz
+        x, y = p0 * right + p1 * down + p2 * ahead, p3 * right + p4 * down + p5 * ahead
+        z = p6 * right + p7 * down + p8 * ahead
+        # The columns and rows are those of ``before_surface`` times the depth z.
+        inside = (z > 0.0) & (x >= u0 * z) & (x <= u1 * z) & (y >= v0 * z) & (y <= v1 * z) & (farthest * z <= 1.0)
+        maybe[i] = inside
+        some += inside
+    return some > 0
