@@ -18,13 +18,13 @@ from mirage_env.memory.raster import Hits
 from mirage_env.memory.store import Part
 from mirage_env.memory.view import Canvas, Job
 
-Path = Literal["fastest", "torch"]
+ReadPath = Literal["fastest", "torch"]
 
-_chosen: Path = "fastest"
+_chosen: ReadPath = "fastest"
 
 
 @contextmanager
-def reading_by(path: Path) -> Iterator[None]:
+def reading_by(path: ReadPath) -> Iterator[None]:
     """Read by this path in the meantime, in all threads: "fastest" (as always) or "torch"."""
     global _chosen
     if path not in ("fastest", "torch"):

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -82,7 +82,11 @@ class Segment:
         self.reach = 0.0
         """Largest absolute world coordinate of any token: bounds rounding when tokens are culled in float32."""
         self.host: Host | None = None
-        """What compiled reads keep beside the columns."""
+        """What compiled reads keep beside the columns, of which it is another view."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy has columns of its own.
+        return {**self.__dict__, "host": None}
 
     def has_room(self, new: Tokens) -> bool:
         return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -162,6 +163,18 @@ def test_blocks_out_of_sight_are_never_touched() -> None:
     assert not ahead.read(look(np.pi), K, SIZE).visible.any()
     part.segment.host = None  # the bounds of the blocks
     assert ahead.read(look(np.pi), K, SIZE).visible.all()
+
+
+def test_a_copy_is_read_from_its_own_columns() -> None:
+    memory = LatentMemory(1)
+    memory.write(np.ones((1, *SIZE)), np.full(SIZE, 2.0), K, look(), merge=False)
+    memory.read(look(), K, SIZE)
+    copied = copy.deepcopy(memory)
+    copied.write(2 * np.ones((1, *SIZE)), np.full(SIZE, 1.0), K, look(), merge=False)
+    assert copied._parts[0].segment is not memory._parts[0].segment and len(copied._parts) == 1
+    assert (copied.read(look(), K, SIZE).latents == 2.0).all()
+    assert (memory.read(look(), K, SIZE).latents == 1.0).all()
+    assert copied.looked_through(np.array([[0.0, 0.0, -0.8]])).all()
 
 
 def test_results_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -169,7 +169,7 @@ def test_of_two_views_of_a_surface_the_one_that_is_resampled_least_is_shown() ->
 @settings(max_examples=20)
 @given(seed=st.integers(0, 10_000), kind=st.sampled_from(["planes", "room", "noise"]), merge=st.booleans())
 @pytest.mark.parametrize("path", ["fastest", "torch"])
-def test_agrees_with_rays_against_planes(path: paths.Path, seed: int, kind: str, merge: bool) -> None:
+def test_agrees_with_rays_against_planes(path: paths.ReadPath, seed: int, kind: str, merge: bool) -> None:
     rng = np.random.default_rng(seed)
     size, channels = (7, 8), 2
     K = geometry.intrinsics(8, 7, 85.0)

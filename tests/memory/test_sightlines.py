@@ -45,7 +45,7 @@ def test_what_was_imagined_proves_nothing() -> None:
 @settings(max_examples=20)
 @given(seed=st.integers(0, 10_000))
 @pytest.mark.parametrize("path", ["fastest", "torch"])
-def test_agrees_with_a_loop_over_views(path: paths.Path, seed: int) -> None:
+def test_agrees_with_a_loop_over_views(path: paths.ReadPath, seed: int) -> None:
     rng = np.random.default_rng(seed)
     poses = [random_room_pose(rng) for _ in range(3)]
     points = rng.uniform(-1.5, 1.5, (40, 3))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ _ALL = np.zeros(0, dtype=np.int64)
 class Host:
     """One segment's columns, and bounds of its blocks and views, which follow as it grows.
 
-    Blocks and views never change once they are written, so that threads that meet here write the same numbers.
+    Blocks and views never change once they are written; ``growing`` lets one thread at a time add some.
     """
 
     def __init__(self, segment: Segment) -> None:
@@ -26,6 +27,7 @@ class Host:
         self.trim, self.key, self.imagined = segment.trim.numpy(), segment.key.numpy(), segment.imagined.numpy()
         self.lift, self.project = segment.lift.numpy(), segment.project.numpy()
         self.latents = segment.latents.numpy() if segment.latents.dtype == torch.float32 else None
+        self.growing = threading.Lock()
         self.bounds = np.empty((len(self.key) // BLOCK, 4))
         self.blocks = 0
         self.sights = np.empty((len(self.lift), SIGHT))
@@ -63,19 +65,21 @@ def columns_of(part: Part) -> Columns:
 def bounded(columns: Columns) -> int:
     """How many blocks of the part have bounds, all but a last one that is not full."""
     host, blocks = columns.host, columns.tokens // BLOCK
-    if blocks > host.blocks:
-        bound_blocks(host.sphere, host.blocks, blocks, host.bounds)
-        host.blocks = blocks
+    with host.growing:
+        if blocks > host.blocks:
+            bound_blocks(host.sphere, host.blocks, blocks, host.bounds)
+            host.blocks = blocks
     return blocks
 
 
 def sighted(columns: Columns) -> tuple[Array, Array]:
     """What the part's views saw, packed: see ``pack_views``."""
     host, views = columns.host, columns.views
-    if views > host.views:
-        pack_views(
-            host.key, host.plane, host.imagined, host.lift, host.project, host.views, columns.tokens, views,
-            host.sights, host.starts,
-        )  # fmt: skip
-        host.views = views
+    with host.growing:
+        if views > host.views:
+            pack_views(
+                host.key, host.plane, host.imagined, host.lift, host.project, host.views, columns.tokens, views,
+                host.sights, host.starts,
+            )  # fmt: skip
+            host.views = views
     return host.sights, host.starts

@@ -1,8 +1,8 @@
 """How kernels are compiled.
 
 What is kept on disk is dropped when the kernel's own file changes, not when something that it takes from another file
-does. Who changes a constant or a kernel that others here use removes ``compiled/__pycache__``; a new installation of the
-package has none.
+does. Who changes a constant or a kernel that others here use removes ``compiled/__pycache__``; a new installation of
+the package has none.
 """
 
 from __future__ import annotations
