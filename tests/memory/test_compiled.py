@@ -151,18 +151,18 @@ def test_every_margin_means_the_same(margin: float) -> None:
 
 
 def test_blocks_out_of_sight_are_never_touched() -> None:
-    ahead, behind = LatentMemory(1), LatentMemory(1)
+    ahead, behind, lens = LatentMemory(1), LatentMemory(1), geometry.intrinsics(16, 12, 40.0)
     for memory, pose in ((ahead, look()), (behind, look(np.pi))):
-        memory.write(np.ones((1, *SIZE)), np.full(SIZE, 2.0), K, pose, merge=False)
-    assert not ahead.read(look(np.pi), K, SIZE).visible.any()
+        memory.write(np.ones((1, *SIZE)), np.full(SIZE, 2.0), lens, pose, merge=False)
+    assert not ahead.read(look(np.pi), lens, SIZE).visible.any()
     part, other = ahead._parts[0], behind._parts[0].segment
     assert part.tokens % draw.BLOCK == 0
     # Were they looked at again, they would now be found in front of the camera.
     part.segment.sphere.copy_(other.sphere)
     part.segment.lift.copy_(other.lift)
-    assert not ahead.read(look(np.pi), K, SIZE).visible.any()
+    assert not ahead.read(look(np.pi), lens, SIZE).visible.any()
     part.segment.host = None  # the bounds of the blocks
-    assert ahead.read(look(np.pi), K, SIZE).visible.all()
+    assert ahead.read(look(np.pi), lens, SIZE).visible.all()
 
 
 def test_a_copy_is_read_from_its_own_columns() -> None:

@@ -105,7 +105,7 @@ def _draw(
         host, blocks, margin = part.host, bounded(part), float(rounding(jobs[k].part, here)[0])
         while True:
             total = draw(
-                host.sphere, host.plane, host.trim, host.key, host.imagined, host.lift, host.bounds, part.numbers,
+                host.sphere, part.plane, host.trim, host.key, host.imagined, host.lift, host.bounds, part.numbers,
                 part.tokens, blocks, P[camera], planes[camera], margin, cameras.height, cameras.width,
                 first_cell, k, base, count, buffers.whole, buffers.exact, buffers.single,
             )  # fmt: skip
