@@ -159,4 +159,5 @@ def _show(
             shown = torch.from_numpy(sources[:n].reshape(-1))
             latents = jobs[k].part.segment.latents[shown].to(torch.float32).numpy()
             rows = np.arange(4 * n).reshape(n, 4)
-        mix(latents, rows, weights, where, n, canvas.latents.numpy(), canvas.nearest.numpy())
+        mixed, nearest = canvas.latents[camera].numpy(), canvas.nearest[camera].numpy()
+        mix(latents, rows, weights, where, n, first_cell, mixed, nearest)

@@ -15,6 +15,8 @@ _FARTHER = 1.0 + SAME_SURFACE
 _SAME_PLANE = np.float32(SAME_PLANE)
 _ONE = np.float32(1.0)
 _LAST = 0xFFFFFFFF
+TILE = 64
+"""Cells whose latents are mixed together, channel by channel: what they come from stays in the cache."""
 
 
 @kernel
@@ -205,11 +207,25 @@ def blend(
 
 
 @kernel
-def mix(latents: Array, sources: Array, weights: Array, cells: Array, count: int, mixed: Array, nearest: Array) -> None:
-    """Put weighted sums of latents (tokens, C) into the rows ``cells`` of ``mixed``, first sources into ``nearest``."""
-    for i in range(count):
-        cell, a, b, c, d = cells[i], sources[i, 0], sources[i, 1], sources[i, 2], sources[i, 3]
-        wa, wb, wc, wd = weights[i, 0], weights[i, 1], weights[i, 2], weights[i, 3]
+def mix(
+    latents: Array,
+    sources: Array,
+    weights: Array,
+    cells: Array,
+    count: int,
+    first_cell: int,
+    mixed: Array,
+    nearest: Array,
+) -> None:
+    """Weighted sums of latents (tokens, C) into a camera's ``mixed`` (C, cells), first sources into ``nearest``."""
+    for start in range(0, count, TILE):
         for k in range(latents.shape[1]):
-            nearest[cell, k] = latents[a, k]
-            mixed[cell, k] = latents[a, k] * wa + latents[b, k] * wb + latents[c, k] * wc + latents[d, k] * wd
+            for i in range(start, min(start + TILE, count)):
+                cell, own = cells[i] - first_cell, latents[sources[i, 0], k]
+                nearest[k, cell] = own
+                mixed[k, cell] = (
+                    own * weights[i, 0]
+                    + latents[sources[i, 1], k] * weights[i, 1]
+                    + latents[sources[i, 2], k] * weights[i, 2]
+                    + latents[sources[i, 3], k] * weights[i, 3]
+                )
