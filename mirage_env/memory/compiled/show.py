@@ -218,14 +218,17 @@ def mix(
     nearest: Array,
 ) -> None:
     """Weighted sums of latents (tokens, C) into a camera's ``mixed`` (C, cells), first sources into ``nearest``."""
+    sums = np.empty((TILE, latents.shape[1]), dtype=np.float32)
     for start in range(0, count, TILE):
+        some = min(TILE, count - start)
+        for i in range(some):
+            a, b, c, d = sources[start + i, 0], sources[start + i, 1], sources[start + i, 2], sources[start + i, 3]
+            wa, wb, wc, wd = weights[start + i, 0], weights[start + i, 1], weights[start + i, 2], weights[start + i, 3]
+            one, two, three, four, total = latents[a], latents[b], latents[c], latents[d], sums[i]
+            for k in range(latents.shape[1]):
+                total[k] = one[k] * wa + two[k] * wb + three[k] * wc + four[k] * wd
         for k in range(latents.shape[1]):
-            for i in range(start, min(start + TILE, count)):
-                cell, own = cells[i] - first_cell, latents[sources[i, 0], k]
-                nearest[k, cell] = own
-                mixed[k, cell] = (
-                    own * weights[i, 0]
-                    + latents[sources[i, 1], k] * weights[i, 1]
-                    + latents[sources[i, 2], k] * weights[i, 2]
-                    + latents[sources[i, 3], k] * weights[i, 3]
-                )
+            for i in range(some):
+                cell = cells[start + i] - first_cell
+                mixed[k, cell] = sums[i, k]
+                nearest[k, cell] = latents[sources[start + i, 0], k]
