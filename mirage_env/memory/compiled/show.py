@@ -20,7 +20,7 @@ TILE = 64
 
 
 @kernel
-def ordered_key(value: float, index: int) -> int:
+def ordered_key(value: float, index: int) -> np.int64:
     """As ``view.ordered_key``, of one positive float32."""
     return (np.int64(np.float32(value).view(np.int32)) << 32) | (_LAST - index)
 
