@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from benchmarks import step_time, world_quality
+from benchmarks import memory_read, step_time, world_quality
 from mirage_env.data.shards import Trajectory
+from mirage_env.memory import LatentMemory
 from mirage_env.simulators.base import Camera
 from mirage_env.simulators.rooms.simulator import RoomsSimulator
 from tests.exact_world import exact_world
@@ -74,3 +77,40 @@ def test_step_time() -> None:
         assert found[name]["count"] == 2
         assert found[name]["encodings"] == pytest.approx(found[name]["median"] / found["encode"]["median"])
         assert found[name]["median"] > 0
+
+
+def test_memory_read_of_a_world_and_of_a_history() -> None:
+    world = memory_read.home_case(tokens=150, size=8, channels=2)
+    history = memory_read.history_case(frames=3, following=2, size=(6, 10), channels=2)
+    assert len(history.views) == 3 and history.views[0].depth.shape == (6, 10) and len(history.poses) == 2
+    for case in (world, history):
+        found = memory_read.measure(case, repeats=2)
+        times = {way: spread["median"] for way, spread in found["milliseconds"].items()}
+        assert {"compiled", "torch", "nearest", "reference"} <= times.keys()
+        assert found["faster_than_reference"] == pytest.approx(times["reference"] / times["compiled"])
+        assert 0 < found["tokens"] <= found["appended_tokens"] <= len(case.views) * case.views[0].depth.size
+        assert found["differing_cells"] == 0
+        assert found["reference_nearest"] > 0.95
+        assert "0 of" in memory_read.describe(case.name, found)
+    assert "ways_torch" in memory_read.measure(world, repeats=1)["milliseconds"]
+
+
+def test_memory_read_finds_cells_that_differ() -> None:
+    case = memory_read.home_case(tokens=60, size=8, channels=2)
+    memory = LatentMemory(2)
+    memory.write(*case.views[0])
+    view = memory.read(case.views[0].pose, case.views[0].K, (8, 8))
+    assert not memory_read.differing_cells(view, view).any()
+    latents = view.latents.clone()
+    latents[0, 1, 2, 3] = -latents[0, 1, 2, 3]
+    changed = dataclasses.replace(view, latents=latents)
+    assert memory_read.differing_cells(view, changed).nonzero().tolist() == [[0, 2, 3]]
+
+
+def test_memory_read_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = torch.get_num_threads()
+    report = tmp_path / "report.json"
+    memory_read.main(["--tokens", "900", "--repeats", "1", "--frames", "0", "--threads", "1", "--json", str(report)])
+    torch.set_num_threads(before)
+    assert json.loads(report.read_text())["cases"]["world of 900 tokens"]["differing_cells"] == 0
+    assert "x as fast as torch" in capsys.readouterr().out

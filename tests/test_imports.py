@@ -13,7 +13,9 @@ import pytest
 import mirage_env
 
 PACKAGE = Path(mirage_env.__file__).parent
-HEAVY = "diffusers embreex habitat_sim imageio matplotlib scipy shapely stable_baselines3 transformers trimesh".split()
+HEAVY = """
+    diffusers embreex habitat_sim imageio matplotlib numba scipy shapely stable_baselines3 transformers trimesh
+""".split()
 LAYERS = "geometry memory models world simulators tasks envs".split()
 
 Graph = dict[str, set[str]]

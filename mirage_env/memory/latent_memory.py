@@ -17,10 +17,9 @@ from mirage_env.memory import store
 from mirage_env.memory.budget import evicted
 from mirage_env.memory.cameras import Targets
 from mirage_env.memory.patches import Surfels, surfels_of
-from mirage_env.memory.raster import read_footprints
+from mirage_env.memory.paths import looked_through, read_footprints
 from mirage_env.memory.revision import View, jobs_of, revise
 from mirage_env.memory.rules import MemoryRules
-from mirage_env.memory.sightlines import looked_through
 from mirage_env.memory.splat import read_splats
 from mirage_env.memory.surfel import tokens_from_view
 from mirage_env.memory.view import Canvas, Job, MemoryView
@@ -265,10 +264,6 @@ def _read(
                 jobs += jobs_of(memory._parts, *run, memory.rules.sight_lines)
         for chunk in _chunks(jobs, len(targets)):
             fill(chunk, targets, canvas)
-    for memory, (first, last) in zip(memories, runs, strict=True):
-        if any(part.living for part in memory._parts):
-            shown = canvas.token.view(len(targets), -1)[first:last]
-            shown.copy_(torch.where(shown >= 0, store.numbers(memory._parts)[shown.clamp(min=0)], shown))
     return canvas.view()
 
 

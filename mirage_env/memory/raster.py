@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from mirage_env import geometry
+from mirage_env.geometry import Array
 from mirage_env.memory.cameras import MIN_Z, Targets, in_frustum
 from mirage_env.memory.sightlines import in_front
 from mirage_env.memory.store import KEY_MASK, KEY_ROW_SHIFT, KEY_VIEW_SHIFT, Part
@@ -46,7 +47,7 @@ class Hits(NamedTuple):
     Attributes:
         cell: (P,) int64, flat cell of the canvas.
         job, token: (P,) int64, the job and the token's index within its part.
-        index: (P,) int64, the token's index within its memory.
+        index: (P,) int64, the token's number among those that live in its memory.
         z: (P,) float64, z-depth of the surfel at the cell's centre.
         du, dv: (P,) float64, where the cell's centre lies in the source cell, in cells from its centre.
         magnification: (P,) float64, target cells per source cell by area; negative for a surfel seen from behind.
@@ -125,11 +126,14 @@ def _world_points(cell: Tensor, z: Tensor, cameras: Targets) -> Tensor:
     camera = torch.div(cell, cameras.height * cameras.width, rounding_mode="floor")
     row = torch.div(cell, cameras.width, rounding_mode="floor") % cameras.height
     u, v = cell % cameras.width + 0.5, row + 0.5
-    lifts = [
-        lift_matrix(K, T) for K, T in zip(cameras.intrinsics, geometry.invert(cameras.T_camera_world), strict=True)
-    ]
-    lift = torch.as_tensor(np.stack(lifts), device=cell.device)[camera]
+    lift = torch.as_tensor(lifts_of(cameras), device=cell.device)[camera]
     return torch.stack([(lift[:, k, 0] * u + lift[:, k, 1] * v + lift[:, k, 2]) * z + lift[:, k, 3] for k in range(3)])
+
+
+def lifts_of(cameras: Targets) -> Array:
+    """(T, 3, 4) float64, each camera's ``lift_matrix``."""
+    poses = geometry.invert(cameras.T_camera_world)
+    return np.stack([lift_matrix(K, T) for K, T in zip(cameras.intrinsics, poses, strict=True)])
 
 
 def rasterize(jobs: Sequence[Job], cameras: Targets) -> Hits:
@@ -184,18 +188,22 @@ def _survivors(k: int, job: Job, cameras: Targets) -> tuple[Tensor, Tensor]:
     Hu, Hv, H1, Hi = maps.unbind(1)
     form = torch.cat([Hu * u + Hv * v + H1 + Hi * inverse, Hu + gu * Hi, Hv + gv * Hi, plane])
     trim, doubts = segment.trim[token].to(torch.int64), doubt(segment.imagined[token]).to(torch.int64)
-    return form, torch.stack([camera + job.first, torch.full_like(token, k), token, token + job.base, trim, doubts])
+    return form, torch.stack([camera + job.first, torch.full_like(token, k), token, job.numbers(token), trim, doubts])
 
 
 def _view_maps(part: Part, cameras: Targets) -> Tensor:
     """(12, T * views): the (3, 4) matrices H = P lift of every pair of camera and view, P = K [R | t]."""
-    P = cameras.intrinsics @ cameras.T_camera_world[:, :3]
-    P = torch.as_tensor(P, device=part.segment.lift.device)[:, None, :, :, None]
+    P = torch.as_tensor(projections(cameras), device=part.segment.lift.device)[:, None, :, :, None]
     lift = part.segment.lift[: part.views].view(1, -1, 1, 3, 4)
     # Written out: unlike a matmul, sums of products round the same for one camera and for a batch of them.
     maps = P[..., 0, :] * lift[..., 0, :] + P[..., 1, :] * lift[..., 1, :] + P[..., 2, :] * lift[..., 2, :]
     maps[..., 3] += P[..., 3, 0]
     return maps.reshape(-1, 12).T
+
+
+def projections(cameras: Targets) -> Array:
+    """(T, 3, 4) float64, K [R | t] of each camera."""
+    return cameras.intrinsics @ cameras.T_camera_world[:, :3]
 
 
 def _spans(form: Tensor, cameras: Targets) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], Tensor]:

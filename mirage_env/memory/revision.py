@@ -12,7 +12,8 @@ from torch.nn import functional
 from mirage_env.memory import store
 from mirage_env.memory.cameras import Targets
 from mirage_env.memory.contradiction import MARGIN, contradicted
-from mirage_env.memory.raster import Hits, rasterize
+from mirage_env.memory.paths import rasterize
+from mirage_env.memory.raster import Hits
 from mirage_env.memory.rules import MemoryRules
 from mirage_env.memory.supersede import Surface, explained_cells, superseded
 from mirage_env.memory.surfel import inverse_depth_slopes
@@ -72,7 +73,7 @@ def jobs_of(parts: store.Parts, first: int, last: int, sight_lines: bool = False
     jobs, base = [], 0
     for part in parts:
         jobs.append(Job(part, base, first, last, sight_lines))
-        base += part.tokens
+        base += part.count
     return jobs
 
 

@@ -15,23 +15,22 @@ from mirage_env.memory.view import Canvas, Job, ordered_key, smallest_key
 def read_splats(jobs: Sequence[Job], cameras: Targets, canvas: Canvas) -> None:
     """Fill ``canvas`` with what ``cameras`` see of the tokens, each in float64 from its stored position."""
     found = [_project(job, cameras) for job in jobs]
-    cell, key, z = (torch.cat([columns[k] for columns in found]) for k in range(3))
+    cell, key, z, token = (torch.cat([columns[k] for columns in found]) for k in range(4))
     best = smallest_key(cell, key, canvas.token.shape[0])
     at = (best[cell] == key).nonzero()[:, 0]
     winner = cell[at]
-    token = 0xFFFFFFFF - (key[at] & 0xFFFFFFFF)
     canvas.depth[winner] = z[at]
-    canvas.token[winner] = token
+    canvas.token[winner] = 0xFFFFFFFF - (key[at] & 0xFFFFFFFF)
     start = 0
     for job, columns in zip(jobs, found, strict=True):
         end = start + columns[0].shape[0]
         mine = slice(*torch.searchsorted(at, torch.tensor([start, end], device=at.device)).tolist())
-        canvas.show(winner[mine], job.part, token[mine] - job.base)
+        canvas.show(winner[mine], job.part, token[at[mine]])
         start = end
 
 
-def _project(job: Job, cameras: Targets) -> tuple[Tensor, Tensor, Tensor]:
-    """Cell, key and float32 z-depth of every token of the part that lies inside a grid and in front of its camera."""
+def _project(job: Job, cameras: Targets) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Cell, key, float32 z-depth and index of every token of the part inside a grid and in front of its camera."""
     mine = cameras[job.first : job.last]
     camera, token = in_frustum(job.part, mine, footprint=False)
     device = token.device
@@ -47,4 +46,4 @@ def _project(job: Job, cameras: Targets) -> tuple[Tensor, Tensor, Tensor]:
     grid = (camera[at] + job.first) * cameras.height + row[at].to(torch.int64)
     cell = grid * cameras.width + col[at].to(torch.int64)
     near = depth[at].to(torch.float32)
-    return cell, ordered_key(near, token[at] + job.base), near
+    return cell, ordered_key(near, job.numbers(token[at])), near, token[at]

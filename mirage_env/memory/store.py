@@ -13,10 +13,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from mirage_env.memory.compiled.host import Host
 
 MAX_SEGMENTS = 8
 """Reads cost a little per segment; chains of forks are consolidated to at most this many."""
@@ -76,6 +81,12 @@ class Segment:
         self.used_views = 0
         self.reach = 0.0
         """Largest absolute world coordinate of any token: bounds rounding when tokens are culled in float32."""
+        self.host: Host | None = None
+        """What compiled reads keep beside the columns, of which it is another view."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy has columns of its own.
+        return {**self.__dict__, "host": None}
 
     def has_room(self, new: Tokens) -> bool:
         return (
@@ -101,13 +112,19 @@ class Segment:
         return Part(self, hi, last_view)
 
 
-class Living(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Living:
     """Which of a part's n tokens live: ``mask`` (n,) bool, their ``count``, and the part's ``plane`` (3, n), NaN in the
     columns of dead ones, so that they are on nobody's surface."""
 
     mask: Tensor
     count: int
     plane: Tensor
+
+    @cached_property
+    def numbers(self) -> Tensor:
+        """(n,) int64, how many living tokens stand before each token."""
+        return self.mask.cumsum(0) - self.mask.to(torch.int64)
 
 
 class Part(NamedTuple):
@@ -169,17 +186,6 @@ class Part(NamedTuple):
 
 
 Parts = tuple[Part, ...]
-
-
-def numbers(parts: Parts) -> Tensor:
-    """The number (n,) of each token of all parts when only living ones are counted."""
-    masks = [
-        torch.ones(part.tokens, dtype=torch.bool, device=part.segment.key.device)
-        if part.living is None
-        else part.living.mask
-        for part in parts
-    ]
-    return torch.cat(masks).cumsum(0) - 1
 
 
 def only(part: Part, mask: Tensor) -> Part:

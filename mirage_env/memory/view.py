@@ -41,7 +41,7 @@ class MemoryView:
 class Job(NamedTuple):
     """One part of a memory, and the run of cameras ``first`` to ``last`` (excluded) that look at it.
 
-    ``base`` is the number of tokens that the memory holds before this part; ``sight_lines`` is as in
+    ``base`` is the number of living tokens that the memory holds before this part; ``sight_lines`` is as in
     ``MemoryRules``.
     """
 
@@ -51,14 +51,21 @@ class Job(NamedTuple):
     last: int
     sight_lines: bool = False
 
+    def numbers(self, token: Tensor) -> Tensor:
+        """The numbers of tokens (indices in the part) among all that live in the memory."""
+        return self.base + (token if self.part.living is None else self.part.living.numbers[token])
+
 
 class Canvas:
-    """The flat grids that a read fills; a cell is ``(camera * height + row) * width + column``."""
+    """The grids that a read fills; a cell is ``(camera * height + row) * width + column``.
+
+    All are flat but ``latents`` and ``nearest``, which are (cameras, C, height * width).
+    """
 
     def __init__(self, count: int, height: int, width: int, channels: int, device: torch.device) -> None:
         self.shape = (count, height, width)
         cells = count * height * width
-        self.latents = torch.zeros(cells, channels, dtype=torch.float32, device=device)
+        self.latents = torch.zeros(count, channels, height * width, dtype=torch.float32, device=device)
         self.depth = torch.zeros(cells, dtype=torch.float32, device=device)
         self.nearest = torch.zeros_like(self.latents)
         self.offset = torch.zeros(2, cells, dtype=torch.float32, device=device)
@@ -70,22 +77,24 @@ class Canvas:
     ) -> None:
         """Put tokens of a part into cells, with latents interpolated at ``offset`` (2, n) or, without, their own."""
         own = part.segment.latents[token].to(torch.float32)
-        self.latents[cell] = own if latents is None else latents
-        self.nearest[cell] = own
+        camera = torch.div(cell, self.latents.shape[2], rounding_mode="floor")
+        at = camera, cell - camera * self.latents.shape[2]
+        self.latents.transpose(1, 2)[at] = own if latents is None else latents
+        self.nearest.transpose(1, 2)[at] = own
         if offset is not None:
             self.offset[:, cell] = offset
         self.imagined[cell] = part.segment.imagined[token]
 
     def view(self) -> MemoryView:
         count, height, width = self.shape
-        token, channels = self.token.view(self.shape), self.latents.shape[1]
+        token = self.token.view(self.shape)
         return MemoryView(
-            latents=self.latents.view(count, height, width, channels).permute(0, 3, 1, 2).contiguous(),
+            latents=self.latents.unflatten(2, (height, width)),
             depth=self.depth.view(self.shape),
             visible=token >= 0,
             imagined=self.imagined.view(self.shape),
             token=token,
-            nearest=self.nearest.view(count, height, width, channels).permute(0, 3, 1, 2).contiguous(),
+            nearest=self.nearest.unflatten(2, (height, width)),
             offset=self.offset.view(2, count, height, width).transpose(0, 1).contiguous(),
         )
 

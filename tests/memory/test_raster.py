@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mirage_env import geometry
 from mirage_env.geometry import Array
-from mirage_env.memory import LatentMemory
+from mirage_env.memory import LatentMemory, paths
 from mirage_env.memory.reference import ReferenceMemory
 from mirage_env.memory.rules import MemoryRules
 from tests.memory.scenes import look, plane_depth, random_room_pose, room_depth, world_points
@@ -168,7 +168,8 @@ def test_of_two_views_of_a_surface_the_one_that_is_resampled_least_is_shown() ->
 
 @settings(max_examples=20)
 @given(seed=st.integers(0, 10_000), kind=st.sampled_from(["planes", "room", "noise"]), merge=st.booleans())
-def test_agrees_with_rays_against_planes(seed: int, kind: str, merge: bool) -> None:
+@pytest.mark.parametrize("path", ["fastest", "torch"])
+def test_agrees_with_rays_against_planes(path: paths.ReadPath, seed: int, kind: str, merge: bool) -> None:
     rng = np.random.default_rng(seed)
     size, channels = (7, 8), 2
     K = geometry.intrinsics(8, 7, 85.0)
@@ -189,7 +190,8 @@ def test_agrees_with_rays_against_planes(seed: int, kind: str, merge: bool) -> N
     poses[2] = poses[0] @ geometry.exp_twist(rng.uniform(-0.2, 0.2, 6))
     for pose in poses[1:]:
         latents, depth, visible = reference.read(pose, K, size, footprint=True)
-        view = memory.read(pose, K, size)
+        with paths.reading_by(path):
+            view = memory.read(pose, K, size)
         np.testing.assert_array_equal(view.visible[0].numpy(), visible)
         np.testing.assert_allclose(view.depth[0].numpy(), depth, rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(view.latents[0].numpy(), latents, rtol=1e-3, atol=1e-3)

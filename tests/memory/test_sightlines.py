@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirage_env import geometry
-from mirage_env.memory import LatentMemory
+from mirage_env.memory import LatentMemory, paths
 from tests.memory.scenes import random_room_pose, room_depth
 
 SIZE = (12, 16)
@@ -43,11 +44,13 @@ def test_what_was_imagined_proves_nothing() -> None:
 
 @settings(max_examples=20)
 @given(seed=st.integers(0, 10_000))
-def test_agrees_with_a_loop_over_views(seed: int) -> None:
+@pytest.mark.parametrize("path", ["fastest", "torch"])
+def test_agrees_with_a_loop_over_views(path: paths.ReadPath, seed: int) -> None:
     rng = np.random.default_rng(seed)
     poses = [random_room_pose(rng) for _ in range(3)]
     points = rng.uniform(-1.5, 1.5, (40, 3))
-    found = filled(poses).looked_through(torch.as_tensor(points), margin=0.2).numpy()
+    with paths.reading_by(path):
+        found = filled(poses).looked_through(torch.as_tensor(points), margin=0.2).numpy()
     for point, answer in zip(points, found, strict=True):
         clear, close = False, False
         for pose in poses:

@@ -1,0 +1,67 @@
+"""Which code reads a memory: compiled loops where they can run, torch everywhere else. Both give the same bits."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from types import ModuleType
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from mirage_env.memory import raster, sightlines
+from mirage_env.memory.cameras import Targets
+from mirage_env.memory.raster import Hits
+from mirage_env.memory.store import Part
+from mirage_env.memory.view import Canvas, Job
+
+ReadPath = Literal["fastest", "torch"]
+
+_chosen: ReadPath = "fastest"
+
+
+@contextmanager
+def reading_by(path: ReadPath) -> Iterator[None]:
+    """Read by this path in the meantime, in all threads: "fastest" (as always) or "torch"."""
+    global _chosen
+    if path not in ("fastest", "torch"):
+        raise ValueError(f"a memory is read by the path 'fastest' or 'torch', got {path!r}")
+    before, _chosen = _chosen, path
+    try:
+        yield
+    finally:
+        _chosen = before
+
+
+def compiled(device: torch.device) -> ModuleType | None:
+    """The compiled reads for memories on ``device``; None where torch reads them."""
+    return _kernels() if _chosen == "fastest" and device.type == "cpu" else None
+
+
+@cache
+def _kernels() -> ModuleType | None:
+    try:
+        importlib.import_module("numba")
+    except ImportError:  # not installed, or not made for this Python or NumPy
+        return None
+    from mirage_env.memory.compiled import read
+
+    return read
+
+
+def read_footprints(jobs: Sequence[Job], cameras: Targets, canvas: Canvas) -> None:
+    """``raster.read_footprints``."""
+    (compiled(canvas.depth.device) or raster).read_footprints(jobs, cameras, canvas)
+
+
+def rasterize(jobs: Sequence[Job], cameras: Targets) -> Hits:
+    """``raster.rasterize``."""
+    return (compiled(jobs[0].part.segment.key.device) or raster).rasterize(jobs, cameras)
+
+
+def looked_through(parts: Sequence[Part], points: Tensor, margin: float) -> Tensor:
+    """``sightlines.looked_through``."""
+    return (compiled(points.device) or sightlines).looked_through(parts, points, margin)
