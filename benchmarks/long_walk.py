@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mirage_env.evaluation import provenance
+from benchmarks import reporting
 from mirage_env.evaluation.tours import errands_in_room, find_start
 from mirage_env.evaluation.walks import true_views
 from mirage_env.geometry import Array
@@ -75,29 +73,20 @@ def measure(
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--early", type=int, default=EARLY, help=f"step to compare with ({EARLY})")
-    parser.add_argument("--late", type=int, default=LATE, help=f"last step ({LATE})")
+    parser = reporting.parser(__doc__)
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there as well")
     arguments = parser.parse_args(argv)
-    if not 1 <= arguments.early < arguments.late:
-        parser.error(f"--early must be from 1 to less than --late, got {arguments.early} and {arguments.late}")
-    world = WorldModel.from_pretrained(arguments.model)
-    found = measure(world, early=arguments.early, late=arguments.late, seed=arguments.seed)
-    for name, step in (("early", arguments.early), ("late", arguments.late)):
+    early, late = (20, 60) if arguments.quick else (EARLY, LATE)
+    found = measure(WorldModel.from_pretrained(arguments.model), early=early, late=late, seed=arguments.seed)
+    for name, step in (("early", early), ("late", late)):
         part = found[name]
         print(
             f"step {step:>5}  {part['milliseconds']:7.2f} ms  {part['tokens']:>7,} tokens  {part['bytes']:>10,} bytes"
         )
     for key, target in TARGETS.items():
-        ratio = found["ratios"][key]
-        print(f"{key:<12} {ratio:6.2f} x  target <= {target:g} x: {'reached' if ratio <= target else 'MISSED'}")
-    if arguments.json:
-        report = {"benchmark": "long_walk", "arguments": vars(arguments), **found}
-        report |= {"versions": provenance.versions(), "device": provenance.device()}
-        provenance.write_json(arguments.json, report)
+        print(reporting.goal(f"{key}, step {late} against step {early}", found["ratios"][key], "x", at_most=target))
+    reporting.write(arguments, "long_walk", found)
 
 
 if __name__ == "__main__":
