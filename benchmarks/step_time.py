@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
 import time
-from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -12,7 +10,7 @@ import numpy as np
 import torch
 
 import mirage_env  # noqa: F401  registers the environments
-from mirage_env.evaluation import provenance
+from benchmarks import reporting
 from mirage_env.world import WorldModel
 
 WARM_UP = 8
@@ -66,33 +64,22 @@ def measure(world: WorldModel, steps: int, scenes: Any = "val", seed: int = 0) -
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=128, help="measured per case (128)")
+    parser = reporting.parser(__doc__)
+    parser.add_argument("--steps", type=int, default=128, help="measured per case (128; with --quick 8)")
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there as well")
     arguments = parser.parse_args(argv)
-    found = measure(WorldModel.from_pretrained(arguments.model), arguments.steps, seed=arguments.seed)
-    print(f"codec, one encoding                  {found['encode']['median']:7.2f} ms")
+    steps = 8 if arguments.quick else arguments.steps
+    found = measure(WorldModel.from_pretrained(arguments.model), steps, seed=arguments.seed)
+    print(f"codec, one encoding: {found['encode']['median']:.2f} ms")
     for name, text in (
         ("rgb_new", 'env.step, rgb, imagine="new"'),
         ("memory_never", 'env.step, memory, imagine="never"'),
     ):
         case = found[name]
-        verdict = "reached" if case["median"] <= case["target"] else "MISSED"
-        print(
-            f"{text:<36} {case['median']:7.2f} ms  (90 %: {case['p90']:.2f})  = {case['encodings']:.1f} encodings"
-            f"  target <= {case['target']:g} ms: {verdict}"
-        )
-    if arguments.json:
-        report = {
-            "benchmark": "step_time",
-            "arguments": vars(arguments),
-            "milliseconds": found,
-            "versions": provenance.versions(),
-            "device": provenance.device(),
-        }
-        provenance.write_json(arguments.json, report)
+        spread = f"{text} (90 %: {case['p90']:.2f}; {case['encodings']:.1f} encodings)"
+        print(reporting.goal(spread, case["median"], "ms", at_most=case["target"]))
+    reporting.write(arguments, "step_time", {"milliseconds": found})
 
 
 def _spread(times: list[float]) -> dict[str, float]:

@@ -13,18 +13,16 @@ The walks of the first three are those of ``mirage-env collect``, and those of t
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
+from benchmarks import reporting
 from mirage_env import geometry
 from mirage_env.data.collect import CollectConfig, collect_episode
 from mirage_env.data.shards import Trajectory
-from mirage_env.evaluation import provenance
 from mirage_env.evaluation.metrics import abs_rel, bootstrap_interval, psnr
 from mirage_env.evaluation.rollout import (
     decode_latents,
@@ -185,32 +183,22 @@ def describe(summary: dict[str, dict[str, Any]]) -> str:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scenes", type=int, default=24, help="how many rooms, the first of the split (24)")
+    parser = reporting.parser(__doc__)
+    parser.add_argument("--scenes", type=int, default=24, help="how many rooms, the first of the split (24; quick 1)")
     parser.add_argument("--split", choices=list(SPLITS), default="val")
     parser.add_argument("--steps", type=int, default=64, help="of the walk out and back (64)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", default="tiny")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there as well")
     arguments = parser.parse_args(argv)
     world = WorldModel.from_pretrained(arguments.model)
-    scenes = list(SPLITS[arguments.split][: arguments.scenes])
+    scenes = list(SPLITS[arguments.split][: 1 if arguments.quick else arguments.scenes])
     rows = [
         {"scene": scene, **measure_scene(world, scene, arguments.steps, arguments.seed)}
         for scene in tqdm(scenes, unit="room")
     ]
     summary = summarise(rows, arguments.seed)
     print(f"{len(rows)} rooms of {arguments.split!r}, model {world.name}\n{describe(summary)}")
-    if arguments.json:
-        report = {
-            "benchmark": "world_quality",
-            "arguments": vars(arguments),
-            "summary": summary,
-            "rooms": rows,
-            "versions": provenance.versions(),
-            "device": provenance.device(),
-        }
-        provenance.write_json(arguments.json, report)
+    reporting.write(arguments, "world_quality", {"summary": summary, "rooms": rows})
 
 
 def _mean(values: Array) -> float:

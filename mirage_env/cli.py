@@ -48,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     from mirage_env import __version__
+    from mirage_env.commands.bench import add_bench
     from mirage_env.commands.evaluate import add_evaluate
 
     parser = _Parser(prog="mirage-env", description="Worlds imagined from one image, as environments for robots.")
@@ -56,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.set_defaults(interrupted="nothing more was written")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_demo, _add_info, _add_collect, _add_train, add_evaluate):
+    for add in (_add_demo, _add_info, _add_collect, _add_train, add_evaluate, add_bench):
         add(commands, common)
     return parser
 

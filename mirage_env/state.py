@@ -32,6 +32,7 @@ class WorldState:
         resolution: (height, width) of those views in pixels.
         seed, steps: the random generator: the noise of step n is drawn from a generator seeded with (seed, n).
         scale: metres of this world per metre of the networks', whose camera always hangs 1.25 m above the floor.
+        codec: fingerprint of the codec whose latents these are; "" where it is not known.
     """
 
     memory: SpatialMemory
@@ -42,6 +43,7 @@ class WorldState:
     seed: int
     steps: int = 0
     scale: float = 1.0
+    codec: str = ""
 
     def save(self, path: str | Path) -> None:
         """Write the state to one safetensors file, whole or not at all.
@@ -57,7 +59,7 @@ class WorldState:
             "latents": self.latents.contiguous(),
             "intrinsics": torch.as_tensor(self.intrinsics).contiguous(),
         }
-        numbers = {"resolution": self.resolution, "seed": self.seed, "steps": self.steps, "scale": self.scale}
+        numbers = {name: getattr(self, name) for name in ("resolution", "seed", "steps", "scale", "codec")}
         with atomic_write(Path(path)) as temporary:
             save_file(tensors, temporary, {"format": FORMAT, "version": str(VERSION), "state": json.dumps(numbers)})
 
@@ -84,6 +86,7 @@ class WorldState:
                 seed=int(numbers["seed"]),
                 steps=int(numbers["steps"]),
                 scale=float(numbers["scale"]),
+                codec=str(numbers.get("codec", "")),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is damaged: {error}") from error

@@ -10,6 +10,7 @@ import copy
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
@@ -26,6 +27,7 @@ from mirage_env.images import load_depth, load_image, resize_depth, resize_image
 from mirage_env.memory import LatentMemory, MemoryView, read_many
 from mirage_env.memory.protocol import SpatialMemory, takes_images
 from mirage_env.models import weights
+from mirage_env.models.fingerprint import fingerprint
 from mirage_env.models.protocols import Codec, Denoiser, DepthModel, Sampling
 from mirage_env.scale import floor_scale
 from mirage_env.state import WorldState
@@ -137,6 +139,7 @@ class WorldModel:
             resolution=(int(resolution), int(resolution)),
             seed=int(seed),
             scale=height / DEFAULT_CAMERA_HEIGHT,
+            codec=self._codec_fingerprint,
         )
         return self._observe(blank, image, pose, depth, hfov, camera_height)
 
@@ -279,6 +282,10 @@ class WorldModel:
             sampling=None if sampling is None else Sampling(*(grid[0] for grid in sampling)),
         )
 
+    @cached_property
+    def _codec_fingerprint(self) -> str:
+        return fingerprint([self.codec])
+
     @property
     def _networks(self) -> Networks:
         return Networks(self.depth_model, self.denoiser, self.denoiser_steps)
@@ -288,6 +295,11 @@ class WorldModel:
             raise ValueError(
                 f"the state's latents have {state.memory.channels} channels, those of model {self.name!r} "
                 f"{self.codec.channels}: it comes from another model"
+            )
+        if state.codec and state.codec != self._codec_fingerprint:
+            raise ValueError(
+                f"the state's latents were made by another codec than that of model {self.name!r}; go on with the "
+                "model that began it"
             )
 
     def _grid(self, K: Array) -> Array:

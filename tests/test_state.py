@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -113,3 +118,61 @@ def test_saving_is_whole_or_not_at_all(state: WorldState, tmp_path: Path, monkey
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError, match="cannot write to"):
         state.save(tmp_path / "file" / "state.safetensors")
+
+
+def test_a_state_of_another_codec_is_refused(state: WorldState, tmp_path: Path) -> None:
+    other = small_world(seed=1)
+    state.save(tmp_path / "state.safetensors")
+    for strange in (state, WorldState.load(tmp_path / "state.safetensors")):
+        with pytest.raises(ValueError, match="made by another codec than that of model 'small'"):
+            other.step(strange, pose())
+        with pytest.raises(ValueError, match="another codec"):
+            other.observe(strange, room_view(pose())[0], pose())
+    assert len(WORLD.step(state, pose())[0].memory) >= len(state.memory)
+
+
+def test_a_state_from_before_codecs_were_noted_is_taken(state: WorldState, tmp_path: Path) -> None:
+    path = tmp_path / "state.safetensors"
+    state.save(path)
+    with safe_open(path, "pt") as file:
+        tensors, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+    numbers = json.loads(metadata["state"])
+    assert numbers.pop("codec") == state.codec != ""
+    save_file(tensors, path, metadata | {"state": json.dumps(numbers)})
+    assert torch.equal(WORLD.step(WorldState.load(path), pose())[1].latents, WORLD.step(state, pose())[1].latents)
+
+
+SAVE_FOREVER = """
+import itertools, sys
+import torch
+from mirage_env.state import WorldState
+states = [WorldState.load(sys.argv[k]) for k in (1, 2)]
+print("ready", flush=True)
+for k in itertools.count():
+    states[k % 2].save(sys.argv[3])
+    print(k, flush=True)
+"""
+
+
+def test_a_kill_at_any_moment_leaves_a_whole_file(state: WorldState, tmp_path: Path) -> None:
+    """The process dies in the middle of saving, again and again; what is there is always one state or the other."""
+    steps = [state, WORLD.step(state, pose(turned_deg=90.0))[0]]
+    paths = [tmp_path / f"{k}.safetensors" for k in range(2)]
+    for one, path in zip(steps, paths, strict=True):
+        one.save(path)
+    target = tmp_path / "out" / "state.safetensors"
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        command = [sys.executable, "-c", SAVE_FOREVER, *map(str, paths), str(target)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            # Some whole saves first, so that the kill falls anywhere in the loop and not into its start.
+            for line in process.stdout:
+                if line.strip() == "3":
+                    break
+            time.sleep(float(rng.uniform(0.0, 0.01)))
+            process.kill()
+        assert process.returncode == -signal.SIGKILL
+        whole = WorldState.load(target)
+        assert torch.equal(whole.latents, steps[whole.steps - 1].latents)
+        assert len(whole.memory) == len(steps[whole.steps - 1].memory)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
-import torch
 
+from mirage_env.models import fingerprint as fingerprints
 from mirage_env.world import WorldModel
 
 StartDepth = Literal["true", "predicted"]
@@ -121,11 +120,4 @@ def check_parts(parts: Any) -> tuple[str, ...]:
 
 def fingerprint(world: WorldModel) -> str:
     """A few digits that change with any weight of the model, or with the number of passes of its denoiser."""
-    digest = hashlib.sha256(str(world.denoiser_steps).encode())
-    for network in (world.codec, world.depth_model, world.denoiser):
-        digest.update(type(network).__name__.encode())
-        if isinstance(network, torch.nn.Module):
-            for name, tensor in sorted(network.state_dict().items()):
-                digest.update(name.encode())
-                digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()[:16]
+    return fingerprints.fingerprint((world.codec, world.depth_model, world.denoiser), world.denoiser_steps)
