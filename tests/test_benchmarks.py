@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import step_time, world_quality
+from benchmarks import env_throughput, step_time, world_quality
 from mirage_env.data.shards import Trajectory
 from mirage_env.simulators.base import Camera
 from mirage_env.simulators.rooms.simulator import RoomsSimulator
@@ -74,3 +75,32 @@ def test_step_time() -> None:
         assert found[name]["count"] == 2
         assert found[name]["encodings"] == pytest.approx(found[name]["median"] / found["encode"]["median"])
         assert found[name]["median"] > 0
+
+
+def test_env_throughput(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small_world().save_pretrained(tmp_path / "model")
+    report = tmp_path / "report.json"
+    options = ["--worlds", "1", "2", "--steps", "2", "--scenes", "toy", "--model", str(tmp_path / "model")]
+    env_throughput.main([*options, "--json", str(report)])
+    found = json.loads(report.read_text())
+    assert [(row["case"], row["worlds"]) for row in found["rows"][:3]] == [
+        ("rgb_new", 1),
+        ("rgb_new", 2),
+        ("latent_new", 1),
+    ]
+    for row in found["rows"]:
+        spent = row["milliseconds"]
+        assert row["against_sync"] == pytest.approx(spent["sync"] / spent["batched"], abs=1e-4)
+        assert row["steps_per_second"]["batched"] == pytest.approx(1000 * row["worlds"] / spent["batched"], rel=1e-3)
+    parts = found["milliseconds"]["parts"]
+    assert parts["rgb_new"]["pixels"] > 0 and parts["memory_never"]["memory read"] > 0
+    assert "denoiser" not in parts["memory_never"]
+    assert "x singles" in capsys.readouterr().out
+
+
+def test_a_stopwatch_counts_the_own_time_of_parts() -> None:
+    watch = env_throughput.Stopwatch()
+    inner = watch.timed("inner", lambda: time.sleep(0.02))
+    watch.timed("outer", lambda: (time.sleep(0.01), inner()))()
+    assert watch.seconds["inner"] >= 0.02
+    assert 0.01 <= watch.seconds["outer"] < watch.seconds["inner"]

@@ -138,9 +138,7 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         stop = stop and self.task.stop_ends
         return Command(None if stop else motion, stop)
 
-    def arrive(
-        self, command: Command, seen: tuple[View, bool] | None
-    ) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+    def arrive(self, command: Command, seen: tuple[View, bool] | None) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """What ``step`` returns, once the simulator has made the motion.
 
         Args:

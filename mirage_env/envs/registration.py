@@ -15,7 +15,8 @@ VECTOR_ENTRY_POINTS = {
 }
 
 MAX_EPISODE_STEPS = 500
-"""After so many steps ``gymnasium.make`` and ``make_vec`` truncate, unless their own ``max_episode_steps`` says otherwise (-1: never)."""
+"""After so many steps ``gymnasium.make`` and ``make_vec`` truncate, unless their own ``max_episode_steps`` says
+otherwise (-1: never)."""
 
 
 def register() -> None:

@@ -13,7 +13,7 @@ from gymnasium.vector.utils import batch_space, concatenate, create_empty_array
 from mirage_env.envs.actions import Command
 from mirage_env.envs.navigation import NavigationEnv
 from mirage_env.envs.options import check_options
-from mirage_env.envs.vector_input import check_actions, check_autoreset_mode, check_envs, check_mask, check_seeds
+from mirage_env.envs.vector_input import check_actions, check_autoreset_mode, check_envs, check_seeds, split_mask
 from mirage_env.envs.worlds import is_imagined
 from mirage_env.geometry import Array
 from mirage_env.simulators.batch import step_many
@@ -82,8 +82,7 @@ class NavigationVectorEnv(VectorEnv[Any, Any, Array]):
         """
         self._check_open("reset")
         seeds = check_seeds(seed, self.num_envs)
-        shared = dict(options) if isinstance(options, dict) else options
-        mask = check_mask(shared.pop("reset_mask"), self.num_envs) if shared and "reset_mask" in shared else None
+        shared, mask = split_mask(options, self.num_envs)
         check_options(shared, self.envs[0].task, is_imagined(self.envs[0].simulator))
         chosen = range(self.num_envs) if mask is None else np.flatnonzero(mask).tolist()
         unknown = [i for i in range(self.num_envs) if self._observed[i] is None and i not in chosen]
@@ -91,7 +90,8 @@ class NavigationVectorEnv(VectorEnv[Any, Any, Array]):
             raise ResetNeeded(f"no episode has begun in {_worlds(unknown)}; call reset() without a reset_mask first")
         for i in chosen:
             self.envs[i].abandon()
-        begun = {}
+            self._ended[i] = False
+        begun: dict[int, tuple[Any, dict[str, Any]]] = {}
         try:
             for i in chosen:
                 begun[i] = self.envs[i].reset(seed=seeds[i], options=shared)
@@ -101,7 +101,7 @@ class NavigationVectorEnv(VectorEnv[Any, Any, Array]):
             raise
         infos: dict[str, Any] = {}
         for i, (observed, info) in begun.items():
-            self._observed[i], self._ended[i] = observed, False
+            self._observed[i] = observed
             infos = self._add_info(infos, info, i)
         return self._batched(), infos
 
@@ -173,7 +173,9 @@ class NavigationVectorEnv(VectorEnv[Any, Any, Array]):
     def _stepped(self, commands: dict[int, Command]) -> dict[int, Outcome]:
         """What the worlds with these commands give; all that move do so in one batch."""
         motions = {i: command.motion for i, command in commands.items() if command.motion is not None}
-        seen = dict(zip(motions, step_many([self.envs[i].simulator for i in motions], [*motions.values()]), strict=True))
+        seen = dict(
+            zip(motions, step_many([self.envs[i].simulator for i in motions], [*motions.values()]), strict=True)
+        )
         if self._decodes:
             _decode([view for view, _ in seen.values()])
         return {i: self.envs[i].arrive(command, seen.get(i)) for i, command in commands.items()}

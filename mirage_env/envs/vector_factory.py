@@ -69,9 +69,10 @@ def _one_per_world(simulator: Any, count: int) -> list[Any]:
     if isinstance(simulator, str):
         return [simulator] * count
     given = list(simulator) if isinstance(simulator, Sequence) else [simulator]
-    if len(given) != count:
+    different = len({id(one) for one in given})
+    if len(given) != count or different < count:
         raise ValueError(
-            f"every world needs a simulator of its own: give a name, or a sequence of {count} simulators, "
-            f"got {len(given)}"
+            f"every world needs a simulator of its own: give a name, or a sequence of {count} different simulators, "
+            f"got {different}"
         )
     return given

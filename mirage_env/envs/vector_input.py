@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,9 @@ def check_envs(envs: Sequence[NavigationEnv]) -> None:
         if env.observation_space != first.observation_space or env.action_space != first.action_space:
             raise ValueError(f"all environments need equal spaces, but those of world {i} differ from those of world 0")
         if env.render_mode != first.render_mode:
-            raise ValueError(f"all environments need one render_mode, got {first.render_mode!r} and {env.render_mode!r}")
+            raise ValueError(
+                f"all environments need one render_mode, got {first.render_mode!r} and {env.render_mode!r}"
+            )
     if len({id(env.simulator) for env in envs}) < len(envs):
         raise ValueError("every world needs a simulator of its own: give one object per world, or the name of one")
 
@@ -66,8 +68,20 @@ def check_actions(actions: Any, space: spaces.Space[Any], count: int) -> Array:
     return array
 
 
-def check_mask(mask: Any, count: int) -> Array:
-    """Which worlds a reset is for; TypeError or ValueError unless it is a (count,) bool array with a True."""
+def split_mask(options: Any, count: int) -> tuple[Any, Array | None]:
+    """Options of a reset without ``reset_mask``, and that mask; None where there is none.
+
+    Raises:
+        TypeError, ValueError: unless the mask is a (count,) bool array with a True in it.
+    """
+    if not isinstance(options, Mapping):
+        return options, None
+    others = {name: value for name, value in options.items() if name != "reset_mask"}
+    mask = options.get("reset_mask")
+    return others, None if mask is None else _check_mask(mask, count)
+
+
+def _check_mask(mask: Any, count: int) -> Array:
     if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
         found = f"{mask.dtype} array" if isinstance(mask, np.ndarray) else type(mask).__name__
         raise TypeError(f"reset_mask must be a numpy array of bool, one per world, got {found}")
