@@ -51,6 +51,7 @@ class GridPaths:
         self.clearance = field
         self.free = field.field >= 0
         self._first = np.array([field.row, field.column])
+        self._flat = np.ascontiguousarray(field.field).ravel()
 
     def to_goal(self, goal: Array) -> PathField | None:
         """Ways to goal (2,), one pass of Dijkstra; None where the agent cannot stand there."""
@@ -116,8 +117,7 @@ class GridPaths:
 
     def sees_one(self, place: Array, other: Array) -> bool:
         """As ``sees``, of one other place (2,)."""
-        field = self.clearance.field
-        rows, columns = field.shape
+        rows, columns = self.free.shape
         first, last = np.minimum(place, other) - self._first, np.maximum(place, other) - self._first
         if (first < 0).any() or (last >= (rows - 2, columns - 2)).any():
             return bool(self.sees(place, other[None])[0])
@@ -128,7 +128,7 @@ class GridPaths:
         row0, column0 = np.floor(row), np.floor(column)
         fr, fc = row - row0, column - column0
         at = (row0 * columns + column0).astype(np.int64)
-        flat = field.ravel()
+        flat = self._flat
         upper = flat[at] * (1 - fc) + flat[at + 1] * fc
         lower = flat[at + columns] * (1 - fc) + flat[at + columns + 1] * fc
         return not (upper * (1 - fr) + lower * fr < -TOLERANCE).any()
