@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -44,13 +45,7 @@ class Frame:
     @cached_property
     def rgb(self) -> Array:
         """Image (H, W, 3) uint8, decoded on first use; cells left empty are black."""
-        with torch.no_grad():
-            sampling = None if self.sampling is None else Sampling(*(grid[None] for grid in self.sampling))
-            image = to_uint8(self.decode(self.latents[None], sampling))[0]
-        empty = self.grid_depth == 0
-        if empty.any():
-            image[empty.repeat_interleave(self.stride, 0).repeat_interleave(self.stride, 1).cpu().numpy()] = 0
-        return image
+        return _decoded([self])[0]
 
     @cached_property
     def depth(self) -> Array:
@@ -61,6 +56,29 @@ class Frame:
     def imagined_fraction(self) -> float:
         """Mean of ``imagined`` over the view."""
         return float(self.imagined.mean())
+
+
+def decode_together(frames: Sequence[Frame]) -> None:
+    """Decode what nobody has looked at yet, frames of one codec and size in one pass: ``rgb`` then finds it done."""
+    groups: dict[Any, list[Frame]] = {}
+    for frame in {id(frame): frame for frame in frames if "rgb" not in vars(frame)}.values():
+        groups.setdefault((frame.decode, frame.latents.shape, frame.sampling is None), []).append(frame)
+    for group in groups.values():
+        for frame, image in zip(group, _decoded(group), strict=True):
+            vars(frame)["rgb"] = image
+
+
+@torch.no_grad()
+def _decoded(frames: Sequence[Frame]) -> list[Array]:
+    """Images (H, W, 3) uint8 of frames of one codec and size."""
+    samplings = [frame.sampling for frame in frames if frame.sampling is not None]
+    sampling = Sampling(*(torch.stack(grids) for grids in zip(*samplings, strict=True))) if samplings else None
+    images = list(to_uint8(frames[0].decode(torch.stack([frame.latents for frame in frames]), sampling)))
+    for frame, image in zip(frames, images, strict=True):
+        empty = frame.grid_depth == 0
+        if empty.any():
+            image[empty.repeat_interleave(frame.stride, 0).repeat_interleave(frame.stride, 1).cpu().numpy()] = 0
+    return images
 
 
 @torch.no_grad()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from benchmarks import memory_read, step_time, world_quality
+from benchmarks import env_throughput, memory_read, step_time, world_quality
 from mirage_env.data.shards import Trajectory
 from mirage_env.memory import LatentMemory
 from mirage_env.simulators.base import Camera
@@ -114,3 +115,32 @@ def test_memory_read_command(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     torch.set_num_threads(before)
     assert json.loads(report.read_text())["cases"]["world of 900 tokens"]["differing_cells"] == 0
     assert "x as fast as torch" in capsys.readouterr().out
+
+
+def test_env_throughput(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small_world().save_pretrained(tmp_path / "model")
+    report = tmp_path / "report.json"
+    options = ["--worlds", "1", "2", "--steps", "2", "--scenes", "toy", "--model", str(tmp_path / "model")]
+    env_throughput.main([*options, "--json", str(report)])
+    found = json.loads(report.read_text())
+    assert [(row["case"], row["worlds"]) for row in found["rows"][:3]] == [
+        ("rgb_new", 1),
+        ("rgb_new", 2),
+        ("latent_new", 1),
+    ]
+    for row in found["rows"]:
+        spent = row["milliseconds"]
+        assert row["against_sync"] == pytest.approx(spent["sync"] / spent["batched"], abs=1e-4)
+        assert row["steps_per_second"]["batched"] == pytest.approx(1000 * row["worlds"] / spent["batched"], rel=1e-3)
+    parts = found["milliseconds"]["parts"]
+    assert parts["rgb_new"]["pixels"] > 0 and parts["memory_never"]["memory read"] > 0
+    assert "denoiser" not in parts["memory_never"]
+    assert "x singles" in capsys.readouterr().out
+
+
+def test_a_stopwatch_counts_the_own_time_of_parts() -> None:
+    watch = env_throughput.Stopwatch()
+    inner = watch.timed("inner", lambda: time.sleep(0.02))
+    watch.timed("outer", lambda: (time.sleep(0.01), inner()))()
+    assert watch.seconds["inner"] >= 0.02
+    assert 0.01 <= watch.seconds["outer"] < watch.seconds["inner"]

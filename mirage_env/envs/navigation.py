@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 
 from mirage_env import geometry
-from mirage_env.envs.actions import Actions
+from mirage_env.envs.actions import Actions, Command
 from mirage_env.envs.observations import Layout, Moment, make_observations
 from mirage_env.envs.options import ResetOptions, check_options
 from mirage_env.envs.worlds import begin_with_image, episode_source, is_imagined, seed_imagination, world_of
@@ -122,14 +122,32 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
             ValueError: for an action outside the space.
             gymnasium.error.ResetNeeded: before the first ``reset``, and after an episode has ended.
         """
+        command = self.command(action)
+        return self.arrive(command, None if command.motion is None else self.simulator.step(command.motion))
+
+    def command(self, action: Any) -> Command:
+        """What an action asks of the simulator: no motion also where the agent stops for good. Changes nothing.
+
+        Raises like ``step``, which is this, the simulator's step, and ``arrive``; in that way many environments can
+        take the step in the middle together.
+        """
         if not self._running:
             ended = "the episode has ended" if self._view is not None else "no episode has begun"
             raise ResetNeeded(f"{ended}; call reset() before step()")
         motion, stop = self.actions.command(action)
-        self._stopped = stop and self.task.stop_ends
-        self._collided = False
-        if motion is not None and not self._stopped:
-            self._view, self._collided = self.simulator.step(motion)
+        stop = stop and self.task.stop_ends
+        return Command(None if stop else motion, stop)
+
+    def arrive(self, command: Command, seen: tuple[View, bool] | None) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """What ``step`` returns, once the simulator has made the motion.
+
+        Args:
+            command: what ``command`` gave.
+            seen: what ``Simulator.step`` gave; None where there was no motion.
+        """
+        self._stopped, self._collided = command.stop, False
+        if seen is not None:
+            self._view, self._collided = seen
             position = self._agent_position()
             self._path_length += float(np.linalg.norm(position - self._position))
             self._position = position
@@ -150,6 +168,20 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         if self._view is None:
             raise ResetNeeded("no episode has begun; call reset() before render()")
         return np.array(self._view.rgb)
+
+    @property
+    def view(self) -> View | None:
+        """What the agent sees now; None before the first ``reset``."""
+        return self._view
+
+    @property
+    def running(self) -> bool:
+        """Whether an episode has begun and not ended."""
+        return self._running
+
+    def abandon(self) -> None:
+        """End the episode without a result: only a ``reset`` goes on from here."""
+        self._running = False
 
     def close(self) -> None:
         """Close the simulator, if it is this environment's own."""

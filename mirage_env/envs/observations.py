@@ -157,10 +157,12 @@ class Observations:
     Attributes:
         space: a Dict, or the Box of the one key that was named by a bare string.
         observe: new arrays that describe a moment.
+        keys: what is observed, in the order given.
     """
 
     space: spaces.Space[Any]
     observe: Callable[[Moment], Any]
+    keys: tuple[str, ...]
 
 
 def check_keys(names: str | Sequence[str], task: Task) -> tuple[str, ...]:
@@ -198,9 +200,9 @@ def make_observations(names: str | Sequence[str], task: Task, layout: Layout, fl
     boxes = {key: _flat_box(box) if key in flat else box for key, box in boxes.items()}
     readers = {key: _flattened(_KEYS[key][1]) if key in flat else _KEYS[key][1] for key in keys}
     if isinstance(names, str):
-        return Observations(boxes[names], readers[names])
+        return Observations(boxes[names], readers[names], keys)
     space = spaces.Dict(dict[str, spaces.Space[Any]](boxes))
-    return Observations(space, lambda moment: {key: reader(moment) for key, reader in readers.items()})
+    return Observations(space, lambda moment: {key: reader(moment) for key, reader in readers.items()}, keys)
 
 
 def _flattened(reader: Callable[[Moment], Array]) -> Callable[[Moment], Array]:

@@ -9,12 +9,23 @@ ENTRY_POINTS = {
     "Mirage/PointNav-v0": "mirage_env.envs.factory:make_point_nav",
 }
 
+VECTOR_ENTRY_POINTS = {
+    "Mirage/FreeCamera-v0": "mirage_env.envs.vector_factory:make_vec_free_camera",
+    "Mirage/PointNav-v0": "mirage_env.envs.vector_factory:make_vec_point_nav",
+}
+
 MAX_EPISODE_STEPS = 500
-"""After so many steps ``gymnasium.make`` truncates, unless its own ``max_episode_steps`` says otherwise (-1: never)."""
+"""After so many steps ``gymnasium.make`` and ``make_vec`` truncate, unless their own ``max_episode_steps`` says
+otherwise (-1: never)."""
 
 
 def register() -> None:
-    """Make the ``Mirage/...`` ids known to ``gymnasium.make``. Doing it again changes nothing."""
+    """Make the ``Mirage/...`` ids known to ``gymnasium.make`` and ``make_vec``. Doing it again changes nothing."""
     for env_id, entry_point in ENTRY_POINTS.items():
         if env_id not in gymnasium.registry:
-            gymnasium.register(env_id, entry_point=entry_point, max_episode_steps=MAX_EPISODE_STEPS)
+            gymnasium.register(
+                env_id,
+                entry_point=entry_point,
+                vector_entry_point=VECTOR_ENTRY_POINTS[env_id],
+                max_episode_steps=MAX_EPISODE_STEPS,
+            )

@@ -22,6 +22,7 @@ COLLISION_SLACK = 1e-5
 """Habitat's: an agent collided when the squares of the moved and the requested distance (m²) differ by more."""
 
 _MAX_FIELDS = 64
+_MAX_PLACES = 256
 _THINNEST = 0.75
 
 
@@ -56,6 +57,8 @@ class GridNavigation:
         self.outside_free = bool(outside_free)
         self._radius = max(agent_radius / cell, _THINNEST)
         self._fields: OrderedDict[bytes, PathField | None] = OrderedDict()
+        self._standing: dict[tuple[float, float], bool] = {}
+        self._length: tuple[bytes, float] | None = None
 
     @cached_property
     def paths(self) -> GridPaths:
@@ -73,8 +76,15 @@ class GridNavigation:
 
     def is_navigable(self, position: Any) -> bool:
         """Whether the agent can stand at position (3,); false for NaN."""
-        r, c = self._lattice(position)
-        return math.isfinite(r) and math.isfinite(c) and self._window((r, c), 1.0).at(r, c) >= 0
+        at = r, c = self._lattice(position)
+        if not (math.isfinite(r) and math.isfinite(c)):
+            return False
+        # An agent asks of the same places over and over: its own and its goal.
+        if at not in self._standing:
+            if len(self._standing) >= _MAX_PLACES:
+                self._standing.clear()
+            self._standing[at] = self._window(at, 1.0).at(r, c) >= 0
+        return self._standing[at]
 
     def snap(self, position: Any) -> Array:
         """A navigable position (3,) near position (3,): itself, or the centre of the nearest navigable cell.
@@ -116,7 +126,11 @@ class GridNavigation:
 
         Distances to the same ``b`` are cheap after the first.
         """
-        return float(self.geodesic_distances(np.asarray(a, dtype=np.float64)[None], b)[0])
+        start = np.asarray(a, dtype=np.float64)
+        key = start.tobytes() + np.asarray(b, dtype=np.float64).tobytes()
+        if self._length is None or self._length[0] != key:
+            self._length = key, float(self.geodesic_distances(start[None], b)[0])
+        return self._length[1]
 
     def geodesic_distances(self, points: Any, goal: Any) -> Array:
         """Geodesic distances (N,) from points (N, 3) to one goal (3,)."""
@@ -165,7 +179,7 @@ class GridNavigation:
         paths = self.paths
         if not np.isfinite([start, goal]).all() or min(paths.clearance.at(*start), paths.clearance.at(*goal)) < 0:
             return np.zeros((0, 2))
-        if paths.sees(start, goal[None])[0]:
+        if paths.sees_one(start, goal):
             return np.stack([start, goal])
         key = goal.tobytes()
         if key not in self._fields:

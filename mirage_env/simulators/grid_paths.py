@@ -5,6 +5,7 @@ Places are lattice coordinates (row, column) in cells; the centre of cell (r, c)
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import NamedTuple
 
@@ -30,11 +31,13 @@ class PathField(NamedTuple):
         goal: (2,) cells.
         distance: (H * W + 1,) cells along the graph, the goal last; ``inf`` where there is no way.
         next_node: (H * W + 1,) the flat cell that follows on the way, -9999 at the end; H * W is the goal.
+        next_corner: the corner that follows each corner met so far; filled as paths are asked for.
     """
 
     goal: Array
     distance: Array
     next_node: Array
+    next_corner: dict[int, int]
 
 
 class GridPaths:
@@ -48,6 +51,7 @@ class GridPaths:
         self.clearance = field
         self.free = field.field >= 0
         self._first = np.array([field.row, field.column])
+        self._flat = np.ascontiguousarray(field.field).ravel()
 
     def to_goal(self, goal: Array) -> PathField | None:
         """Ways to goal (2,), one pass of Dijkstra; None where the agent cannot stand there."""
@@ -66,25 +70,28 @@ class GridPaths:
             shape=(last + 1, last + 1),
         )
         distance, before = dijkstra(graph, indices=last, return_predecessors=True)
-        return PathField(np.asarray(goal, dtype=np.float64), distance, before)
+        return PathField(np.asarray(goal, dtype=np.float64), distance, before, {})
 
     def path(self, start: Array, field: PathField) -> Array:
         """Corners (N, 2) of a shortest path from start (2,) to the field's goal; (0, 2) where there is none."""
         start = np.asarray(start, dtype=np.float64)
         if self.clearance.at(*start) < 0:
             return np.zeros((0, 2))
-        if self.sees(start, field.goal[None])[0]:
+        if self.sees_one(start, field.goal):
             return np.stack([start, field.goal])
         nodes, costs = self._attach(start)
         total = field.distance[nodes] + costs
         if len(nodes) == 0 or not np.isfinite(total.min()):
             return np.zeros((0, 2))
-        chain, node = [], int(nodes[total.argmin()])
+        node = self._corner(start, int(nodes[total.argmin()]), field)
+        corners = [start, self._place(node, field)]
         while node != self.free.size:
-            chain.append(node)
-            node = int(field.next_node[node])
-        cells = np.stack(np.divmod(np.array(chain), self.free.shape[1]), axis=1) + self._first
-        return self._pulled(np.concatenate([start[None], cells, field.goal[None]]))
+            # Which corner follows a corner does not depend on how it was reached.
+            if node not in field.next_corner:
+                field.next_corner[node] = self._corner(corners[-1], int(field.next_node[node]), field)
+            node = field.next_corner[node]
+            corners.append(self._place(node, field))
+        return np.array(corners)
 
     def sees(self, place: Array, others: Array) -> Array:
         """Whether the straight pieces from place (2,) to others (N, 2) stay free; bool (N,)."""
@@ -107,6 +114,24 @@ class GridPaths:
         points = place + t[:, None] * way[piece]
         bad = self.clearance.along(points[:, 0], points[:, 1]) < -TOLERANCE
         return np.bincount(piece, weights=bad, minlength=len(others)) == 0
+
+    def sees_one(self, place: Array, other: Array) -> bool:
+        """As ``sees``, of one other place (2,)."""
+        rows, columns = self.free.shape
+        first, last = np.minimum(place, other) - self._first, np.maximum(place, other) - self._first
+        if (first < 0).any() or (last >= (rows - 2, columns - 2)).any():
+            return bool(self.sees(place, other[None])[0])
+        way = other - place
+        count = math.ceil(math.sqrt(way[0] ** 2 + way[1] ** 2) / _SAMPLING)
+        t = np.arange(count + 1) / max(count, 1)
+        row, column = place[0] + t * way[0] - self._first[0], place[1] + t * way[1] - self._first[1]
+        row0, column0 = np.floor(row), np.floor(column)
+        fr, fc = row - row0, column - column0
+        at = (row0 * columns + column0).astype(np.int64)
+        flat = self._flat
+        upper = flat[at] * (1 - fc) + flat[at + 1] * fc
+        lower = flat[at + columns] * (1 - fc) + flat[at + columns + 1] * fc
+        return not (upper * (1 - fr) + lower * fr < -TOLERANCE).any()
 
     @cached_property
     def _graph(self) -> tuple[Array, Array, Array]:
@@ -159,21 +184,28 @@ class GridPaths:
         cells = cells[self.free[cells[:, 0], cells[:, 1]]]
         return cells[:, 0] * shape[1] + cells[:, 1], np.sqrt(((cells - local) ** 2).sum(1))
 
-    def _pulled(self, chain: Array) -> Array:
-        """The chain (N, 2) with every detour taken out that a straight piece can replace."""
-        corners, at, last = [chain[0]], 0, len(chain) - 1
-        while at < last:
-            # Doubling, then halving: what is seen from a place is nearly always an unbroken run of the chain.
-            good, step = at + 1, 2
-            while at + step <= last and self.sees(chain[at], chain[at + step][None])[0]:
-                good, step = at + step, step * 2
-            low, high = good, min(at + step, last + 1)
-            while high - low > 1:
-                middle = (low + high) // 2
-                if self.sees(chain[at], chain[middle][None])[0]:
-                    low = middle
-                else:
-                    high = middle
-            corners.append(chain[low])
-            at = low
-        return np.array(corners)
+    def _corner(self, place: Array, node: int, field: PathField) -> int:
+        """The last node that a straight piece from ``place`` reaches along the way that goes on at ``node``."""
+        chain = [node]
+        while node != self.free.size:
+            node = int(field.next_node[node])
+            chain.append(node)
+        # Doubling, then halving: what is seen from a place is nearly always an unbroken run of the chain.
+        good, step, count = 1, 2, len(chain)
+        while step <= count and self.sees_one(place, self._place(chain[step - 1], field)):
+            good, step = step, step * 2
+        low, high = good, min(step, count + 1)
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self.sees_one(place, self._place(chain[middle - 1], field)):
+                low = middle
+            else:
+                high = middle
+        return chain[low - 1]
+
+    def _place(self, node: int, field: PathField) -> Array:
+        """Where a node is (2,) in cells."""
+        if node == self.free.size:
+            return field.goal
+        row, column = divmod(node, self.free.shape[1])
+        return np.array([row + self._first[0], column + self._first[1]], dtype=np.float64)

@@ -292,7 +292,14 @@ class ImaginedSimulator:
             self.source.close()
 
     def _navigate(self, grid: OccupancyGrid) -> GridNavigation:
-        return GridNavigation(grid.blocked, grid.origin, grid.cell, self.agent_radius, outside_free=True)
+        blocked, known = grid.blocked, self._navigation
+        if known is not None and known[1] == self.agent_radius:
+            navigation = known[2]
+            # Most of what is written blocks nothing new, and ways that are known already need no second search.
+            same = navigation.cell == grid.cell and np.array_equal(navigation.origin, grid.origin)
+            if same and np.array_equal(navigation.blocked, blocked):
+                return navigation
+        return GridNavigation(blocked, grid.origin, grid.cell, self.agent_radius, outside_free=True)
 
     def _uncovered(self, navigation: GridNavigation, point: Array) -> Array | None:
         if point.shape != (3,) or not np.isfinite(point).all():

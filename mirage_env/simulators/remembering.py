@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mirage_env import geometry
 from mirage_env.frame import from_uint8
 from mirage_env.geometry import Array
+from mirage_env.memory import read_many
 from mirage_env.simulators.base import AgentStart, Camera, Motion, Simulator, View
 from mirage_env.simulators.imagined import StartDepth
 from mirage_env.state import WorldState
@@ -172,14 +175,26 @@ class RememberingSimulator:
     def step(self, motion: Motion) -> tuple[RememberedView, bool]:
         """Move the agent, read the memory there, then write what it sees."""
         view, collided = self.simulator.step(motion)
-        readout, latents = None, None
-        if self._state is not None:
-            readout = self._read(self._state, view.pose)
-            depth = view.depth if self.depth == "true" else None
-            self._state = self.world.observe(self._state, view.rgb, view.pose, depth)
-            latents = self._state.latents if self._state.latents.ndim == 3 else None
-        self._view = RememberedView(view, self.world, readout, latents)
-        return self._view, collided
+        return self.remember([self], [view])[0], collided
+
+    @staticmethod
+    def remember(simulators: Sequence[RememberingSimulator], views: Sequence[View]) -> list[RememberedView]:
+        """The second half of a step: what simulators of one model and resolution saw, read and then written.
+
+        All memories are read in one pass; each simulator keeps its view (one per simulator) as its last.
+        """
+        reading = [i for i, simulator in enumerate(simulators) if simulator._state is not None]
+        readouts = dict(zip(reading, _read([simulators[i] for i in reading], [views[i] for i in reading]), strict=True))
+        remembered = []
+        for i, (simulator, view) in enumerate(zip(simulators, views, strict=True)):
+            latents = None
+            if simulator._state is not None:
+                depth = view.depth if simulator.depth == "true" else None
+                simulator._state = simulator.world.observe(simulator._state, view.rgb, view.pose, depth)
+                latents = simulator._state.latents if simulator._state.latents.ndim == 3 else None
+            simulator._view = RememberedView(view, simulator.world, readouts.get(i), latents)
+            remembered.append(simulator._view)
+        return remembered
 
     def snapshot(self) -> RememberingSnapshot:
         """The whole state as a value; ``restore`` returns to it any number of times."""
@@ -213,9 +228,14 @@ class RememberingSimulator:
         self._state = self._view = None
         self.simulator.close()
 
-    def _read(self, state: WorldState, pose: Array) -> Readout:
-        stride = self.world.codec.stride
-        K = geometry.scale_intrinsics(state.intrinsics, 1 / stride)
-        size = (state.resolution[0] // stride, state.resolution[1] // stride)
-        view = state.memory.read(pose, K, size=size)
-        return Readout(view.latents[0], view.visible[0])
+
+def _read(simulators: Sequence[RememberingSimulator], views: Sequence[View]) -> list[Readout]:
+    """What the memories of simulators show of their views."""
+    states = [simulator._state for simulator in simulators if simulator._state is not None]
+    if not states:
+        return []
+    stride = simulators[0].world.codec.stride
+    K = np.stack([geometry.scale_intrinsics(state.intrinsics, 1 / stride) for state in states])
+    size = (states[0].resolution[0] // stride, states[0].resolution[1] // stride)
+    shown = read_many([state.memory for state in states], np.stack([view.pose for view in views]), K, size)
+    return [Readout(latents, visible) for latents, visible in zip(shown.latents, shown.visible, strict=True)]

@@ -209,6 +209,28 @@ def test_answers_do_not_depend_on_what_was_asked_before(toy: GridNavigation) -> 
 # Motion.
 
 
+@pytest.mark.parametrize("outside_free", [True, False])
+def test_one_piece_is_seen_as_it_is_among_many(outside_free: bool) -> None:
+    rng = np.random.default_rng(0)
+    blocked = rng.random((30, 40)) < 0.02
+    paths = GridNavigation(blocked, (0.0, 0.0), CELL, RADIUS / 2, outside_free).paths
+    places, others = rng.uniform((-9, -9), (39, 49), (2, 200, 2))
+    alone = [paths.sees_one(place, other) for place, other in zip(places, others, strict=True)]
+    assert alone == [bool(paths.sees(place, other[None])[0]) for place, other in zip(places, others, strict=True)]
+    assert 5 < sum(alone) < 195
+
+
+def test_corners_that_are_remembered_give_the_same_way(toy: GridNavigation) -> None:
+    rng = np.random.default_rng(1)
+    goal = p(1.7, -2.6)
+    starts = [toy.sample(rng) for _ in range(40)]
+    ways = [toy.shortest_path(start, goal) for start in starts]
+    assert max(map(len, ways)) > 2
+    for start, way in zip(starts, ways, strict=True):
+        assert start is not None
+        np.testing.assert_array_equal(toy_grid().shortest_path(start, goal), way)
+
+
 def test_free_motion_is_exact(toy: GridNavigation) -> None:
     way = np.array([0.123456789, 0.5, -0.2])
     moved, collided = toy.move((-0.5, 0.7, 0.5), way)
