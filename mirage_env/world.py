@@ -10,7 +10,6 @@ import copy
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
@@ -61,6 +60,8 @@ class WorldModel:
         if not 0 <= look_ahead < 90:
             raise ValueError(f"look_ahead must be from 0 to less than 90 degrees, got {look_ahead!r}")
         self.codec = codec
+        self.codec_fingerprint = fingerprint([codec])
+        """Noted in every state, so that no other codec goes on from it."""
         self.depth_model = depth_model
         self.denoiser = denoiser
         self.denoiser_steps = denoiser_steps
@@ -139,7 +140,7 @@ class WorldModel:
             resolution=(int(resolution), int(resolution)),
             seed=int(seed),
             scale=height / DEFAULT_CAMERA_HEIGHT,
-            codec=self._codec_fingerprint,
+            codec=self.codec_fingerprint,
         )
         return self._observe(blank, image, pose, depth, hfov, camera_height)
 
@@ -282,10 +283,6 @@ class WorldModel:
             sampling=None if sampling is None else Sampling(*(grid[0] for grid in sampling)),
         )
 
-    @cached_property
-    def _codec_fingerprint(self) -> str:
-        return fingerprint([self.codec])
-
     @property
     def _networks(self) -> Networks:
         return Networks(self.depth_model, self.denoiser, self.denoiser_steps)
@@ -296,7 +293,7 @@ class WorldModel:
                 f"the state's latents have {state.memory.channels} channels, those of model {self.name!r} "
                 f"{self.codec.channels}: it comes from another model"
             )
-        if state.codec and state.codec != self._codec_fingerprint:
+        if state.codec and state.codec != self.codec_fingerprint:
             raise ValueError(
                 f"the state's latents were made by another codec than that of model {self.name!r}; go on with the "
                 "model that began it"

@@ -43,11 +43,10 @@ def make_vec(
     """
     count = check_num_envs(num_envs)
     mode = check_autoreset_mode(autoreset_mode)
-    simulators = _one_per_world(simulator, count)
     limit = None if max_episode_steps == -1 else max_episode_steps
     envs = []
-    for simulator in simulators:
-        envs.append(factory.make(task, simulator=simulator, model=model, max_episode_steps=limit, **arguments))
+    for one in _one_per_world(simulator, count):
+        envs.append(factory.make(task, simulator=one, model=model, max_episode_steps=limit, **arguments))
         model = world_of(envs[0].simulator) or model
     return NavigationVectorEnv(envs, mode)
 

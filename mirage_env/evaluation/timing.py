@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -42,12 +43,10 @@ def timed_parts(world: WorldModel) -> Iterator[tuple[WorldModel, dict[str, list[
         return call
 
     codec, depth, denoiser = world.codec, world.depth_model, world.denoiser
-    parts: tuple[Any, Any, Any] = (
-        _Timed(codec, encode=timed("encode", codec.encode), decode=timed("decode", codec.decode)),
-        _Timed(depth, estimate=timed("depth", depth.estimate)),
-        _Timed(denoiser, denoise=timed("denoise", denoiser.denoise)),
-    )
-    measured = WorldModel(*parts, world.denoiser_steps, world.name, world.new_memory, world.look_ahead)
+    measured: Any = copy.copy(world)
+    measured.codec = _Timed(codec, encode=timed("encode", codec.encode), decode=timed("decode", codec.decode))
+    measured.depth_model = _Timed(depth, estimate=timed("depth", depth.estimate))
+    measured.denoiser = _Timed(denoiser, denoise=timed("denoise", denoiser.denoise))
     read, write = latent_memory.read_many, LatentMemory.write
     latent_memory.read_many = timed("read", read)
     LatentMemory.write = timed("write", write)  # type: ignore[method-assign]

@@ -45,20 +45,21 @@ def _together(simulator: Any, number: int) -> tuple[Any, ...]:
     return "alone", number
 
 
-def _imagined(simulators: Sequence[ImaginedSimulator], motions: Sequence[Motion]) -> list[Seen]:
+def _imagined(simulators: Sequence[ImaginedSimulator], motions: Sequence[Motion]) -> Sequence[Seen]:
     proposals = [simulator.propose(motion) for simulator, motion in zip(simulators, motions, strict=True)]
     states, poses = [simulator.state for simulator in simulators], np.stack([proposal.pose for proposal in proposals])
     states, frames = simulators[0].world.step_batch(states, poses, simulators[0].imagine)
-    return [s.accept(*outcome) for s, *outcome in zip(simulators, proposals, states, frames, strict=True)]
+    arrived = zip(simulators, proposals, states, frames, strict=True)
+    return [simulator.accept(proposal, state, frame) for simulator, proposal, state, frame in arrived]
 
 
-def _remembering(simulators: Sequence[RememberingSimulator], motions: Sequence[Motion]) -> list[Seen]:
+def _remembering(simulators: Sequence[RememberingSimulator], motions: Sequence[Motion]) -> Sequence[Seen]:
     inner = step_many([simulator.simulator for simulator in simulators], motions)
     views = type(simulators[0]).remember(simulators, [view for view, _ in inner])
     return [(view, collided) for view, (_, collided) in zip(views, inner, strict=True)]
 
 
-def _alone(simulators: Sequence[Simulator], motions: Sequence[Motion]) -> list[Seen]:
+def _alone(simulators: Sequence[Simulator], motions: Sequence[Motion]) -> Sequence[Seen]:
     return [simulator.step(motion) for simulator, motion in zip(simulators, motions, strict=True)]
 
 
