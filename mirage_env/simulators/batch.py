@@ -10,6 +10,7 @@ import numpy as np
 from mirage_env.simulators.base import Motion, Simulator, View
 
 if TYPE_CHECKING:
+    from mirage_env.frame import Frame
     from mirage_env.simulators.imagined import ImaginedSimulator
     from mirage_env.simulators.remembering import RememberingSimulator
 
@@ -45,7 +46,7 @@ def _together(simulator: Any, number: int) -> tuple[Any, ...]:
     return "alone", number
 
 
-def _imagined(simulators: Sequence[ImaginedSimulator], motions: Sequence[Motion]) -> Sequence[Seen]:
+def _imagined(simulators: Sequence[ImaginedSimulator], motions: Sequence[Motion]) -> list[tuple[Frame, bool]]:
     proposals = [simulator.propose(motion) for simulator, motion in zip(simulators, motions, strict=True)]
     states, poses = [simulator.state for simulator in simulators], np.stack([proposal.pose for proposal in proposals])
     states, frames = simulators[0].world.step_batch(states, poses, simulators[0].imagine)
@@ -53,13 +54,13 @@ def _imagined(simulators: Sequence[ImaginedSimulator], motions: Sequence[Motion]
     return [simulator.accept(proposal, state, frame) for simulator, proposal, state, frame in arrived]
 
 
-def _remembering(simulators: Sequence[RememberingSimulator], motions: Sequence[Motion]) -> Sequence[Seen]:
+def _remembering(simulators: Sequence[RememberingSimulator], motions: Sequence[Motion]) -> list[Seen]:
     inner = step_many([simulator.simulator for simulator in simulators], motions)
     views = type(simulators[0]).remember(simulators, [view for view, _ in inner])
     return [(view, collided) for view, (_, collided) in zip(views, inner, strict=True)]
 
 
-def _alone(simulators: Sequence[Simulator], motions: Sequence[Motion]) -> Sequence[Seen]:
+def _alone(simulators: Sequence[Simulator], motions: Sequence[Motion]) -> list[Seen]:
     return [simulator.step(motion) for simulator, motion in zip(simulators, motions, strict=True)]
 
 
