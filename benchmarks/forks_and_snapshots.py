@@ -61,7 +61,7 @@ def stepped_forks(world: WorldModel, base: WorldState, forks: int, ahead: int, s
 
 def held_bytes(memories: Iterable[LatentMemory]) -> int:
     """Bytes of all buffers behind these memories, each counted once, with the room they keep to grow."""
-    buffers = {buffer.data_ptr(): buffer.nbytes for memory in memories for buffer in memory.buffers()}
+    buffers = {buffer.data_ptr(): buffer.nbytes for memory in memories for buffer in memory.buffers}
     return sum(buffers.values())
 
 

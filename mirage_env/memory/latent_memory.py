@@ -73,6 +73,11 @@ class LatentMemory:
         return sum(part.nbytes for part in self._parts)
 
     @property
+    def buffers(self) -> list[Tensor]:
+        """What is held for this memory, with room to grow; forks share most of it, and name the same tensors."""
+        return store.buffers(self._parts)
+
+    @property
     def positions(self) -> Tensor:
         """World positions (N, 3) float32 in metres, in order of writing."""
         columns = [part.kept.sphere[:3].T for part in self._parts]

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 MAX_SEGMENTS = 8
 """Reads cost a little per segment; chains of forks are consolidated to at most this many."""
 COPY_LIMIT = 16384
-"""A full segment of at most this many tokens doubles by copying; a larger one is left as it is and a new one opened."""
+"""A full segment of at most this many tokens grows by copying; a larger one is left as it is and a new one opened."""
+SMALLEST, ROOM = 64, 0.5
+"""A new segment has room for so many more tokens, and for this share of its own: forks are many and write little each."""
 MAX_DEAD = 0.25
 """A part of which more than this share is dead is compacted."""
 KEY_VIEW_SHIFT, KEY_ROW_SHIFT, KEY_MASK = 20, 10, 1023
@@ -220,14 +222,12 @@ def append(parts: Parts, new: Tokens) -> Parts:
                     return (*parts[:-1], _grown(last, last.segment.put(new)))
                 if last.count <= COPY_LIMIT:
                     return (*parts[:-1], gathered([last.kept, new]))
-    total = sum(part.count for part in parts)
     size, kept = new.key.shape[0], len(parts)
     # Sizes fall by half from segment to segment, so each token is copied a logarithmic number of times.
     while kept and (parts[kept - 1].count <= 2 * size or kept + 1 > MAX_SEGMENTS):
         kept -= 1
         size += parts[kept].count
-    capacity = total if not parts or parts[-1].count > COPY_LIMIT else 0
-    return (*parts[:kept], gathered([*(part.kept for part in parts[kept:]), new], capacity))
+    return (*parts[:kept], gathered([*(part.kept for part in parts[kept:]), new]))
 
 
 def _grown(before: Part, after: Part) -> Part:
@@ -240,13 +240,22 @@ def _grown(before: Part, after: Part) -> Part:
     return after._replace(living=Living(mask, before.living.count + fresh, plane))
 
 
-def gathered(pieces: Iterable[Tokens], capacity: int = 0) -> Part:
+def gathered(pieces: Iterable[Tokens]) -> Part:
     """All pieces copied into one new segment with room to grow."""
     pieces = list(pieces)
     tokens = sum(piece.key.shape[0] for piece in pieces)
     views = sum(piece.lift.shape[0] for piece in pieces)
-    segment = Segment(max(1024, 2 * tokens, capacity), max(16, 2 * views), pieces[0])
+    segment = Segment(SMALLEST + int((1 + ROOM) * tokens), 4 + int((1 + ROOM) * views), pieces[0])
     part = Part(segment, 0, 0)
     for piece in pieces:
         part = segment.put(piece)
     return part
+
+
+def buffers(parts: Parts) -> list[Tensor]:
+    """All that these parts hold, with the room that is not used yet; what forks share is one object."""
+    found = []
+    for part in parts:
+        found += [value for value in vars(part.segment).values() if isinstance(value, Tensor)]
+        found += [] if part.living is None else [part.living.mask, part.living.plane]
+    return found
