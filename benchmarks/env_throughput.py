@@ -6,22 +6,20 @@ the ratios more than the numbers. Then the milliseconds of a batched step are sp
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
 
 import mirage_env  # noqa: F401  registers the environments
+from benchmarks import reporting
 from mirage_env import completion, frame
 from mirage_env import world as loop
 from mirage_env.envs.navigation import NavigationEnv
 from mirage_env.envs.vector import NavigationVectorEnv
-from mirage_env.evaluation import provenance
 from mirage_env.memory import LatentMemory
 from mirage_env.simulators.imagined import ImaginedSimulator
 from mirage_env.world import WorldModel
@@ -186,29 +184,21 @@ def describe(rows: list[dict[str, Any]], parts: dict[str, dict[str, float]], cou
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--worlds", type=int, nargs="+", default=list(COUNTS), help="numbers of worlds (1 4 16 64)")
-    parser.add_argument("--steps", type=int, default=32, help="measured per case (32)")
+    parser = reporting.parser(__doc__)
+    parser.add_argument("--worlds", type=int, nargs="+", help="numbers of worlds (1 4 16 64; with --quick 1 2)")
+    parser.add_argument("--steps", type=int, default=32, help="measured per case (32; with --quick 2)")
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--scenes", help='a split or "toy" (default: eight homes of the validation split)')
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there as well")
     arguments = parser.parse_args(argv)
     world, scenes = WorldModel.from_pretrained(arguments.model), arguments.scenes or SCENES
-    count = 16 if 16 in arguments.worlds else max(arguments.worlds)
-    rows = measure(world, arguments.worlds, arguments.steps, scenes, arguments.seed)
-    parts = breakdown(world, count, arguments.steps, scenes, arguments.seed)
+    counts = arguments.worlds or ([1, 2] if arguments.quick else COUNTS)
+    steps = 2 if arguments.quick else arguments.steps
+    count = 16 if 16 in counts else max(counts)
+    rows = measure(world, counts, steps, scenes, arguments.seed)
+    parts = breakdown(world, count, steps, scenes, arguments.seed)
     print(describe(rows, parts, count))
-    if arguments.json:
-        report = {
-            "benchmark": "env_throughput",
-            "arguments": vars(arguments),
-            "rows": rows,
-            "milliseconds": {"worlds": count, "parts": parts},
-            "versions": provenance.versions(),
-            "device": provenance.device(),
-        }
-        provenance.write_json(arguments.json, report)
+    reporting.write(arguments, "env_throughput", {"rows": rows, "milliseconds": {"worlds": count, "parts": parts}})
 
 
 if __name__ == "__main__":

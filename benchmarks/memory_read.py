@@ -17,14 +17,13 @@ the nearest token, because a scatter writes duplicate indices in no defined orde
 
 from __future__ import annotations
 
-import argparse
+import functools
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,8 +31,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from benchmarks import reporting
 from mirage_env import geometry
-from mirage_env.evaluation import provenance
 from mirage_env.geometry import Array
 from mirage_env.memory import LatentMemory, MemoryView, paths
 from mirage_env.memory.rules import MemoryRules
@@ -259,48 +258,38 @@ def describe(name: str, found: Mapping[str, Any]) -> str:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = reporting.parser(__doc__)
     parser.add_argument(
         "--repeats", type=int, default=40, help="reads per way and world; a history gets a quarter (40)"
     )
-    parser.add_argument("--tokens", type=int, nargs="*", default=TOKENS, help="sizes of the worlds")
-    parser.add_argument("--frames", type=int, default=FRAMES, help="of the history; 0 leaves it out (81)")
+    parser.add_argument(
+        "--tokens", type=int, nargs="*", help="sizes of the worlds (1000 10000 40000; with --quick 500)"
+    )
+    parser.add_argument("--frames", type=int, help="of the history; 0 leaves it out (81; with --quick 4)")
     parser.add_argument("--first-calls", action="store_true", help="also how long compiling takes (half a minute)")
     parser.add_argument("--threads", type=int, help="that torch and the loops may use")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there as well")
     arguments = parser.parse_args(argv)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    cases = [lambda tokens=tokens: home_case(tokens) for tokens in arguments.tokens]
-    if arguments.frames:
-        cases.append(lambda: history_case(arguments.frames))
-    report: dict[str, Any] = {}
+    sizes = arguments.tokens if arguments.tokens is not None else (500,) if arguments.quick else TOKENS
+    frames = arguments.frames if arguments.frames is not None else 4 if arguments.quick else FRAMES
+    most = 2 if arguments.quick else arguments.repeats
+    cases: list[Callable[[], Case]] = [functools.partial(home_case, tokens) for tokens in sizes]
+    if frames:
+        cases.append(functools.partial(history_case, frames))
+    found: dict[str, Any] = {}
     for make in tqdm(cases, disable=None):
         case = make()
-        repeats = arguments.repeats if case.tokens else max(1, arguments.repeats // 4)
-        report[case.name] = measure(case, repeats)
-        print(describe(case.name, report[case.name]))
+        found[case.name] = measure(case, most if case.tokens else max(1, most // 4))
+        print(describe(case.name, found[case.name]))
         if not case.tokens:
-            verdict = "reached" if report[case.name]["faster_than_reference"] >= TARGET else "MISSED"
-            print(f"  target >= {TARGET:g} x the reference: {verdict}")
-    if arguments.first_calls:
-        report["first_calls"] = first_calls()
-        print(
-            "first calls of a process: {cold_seconds:.1f} s cold, {warm_seconds:.2f} s warm".format(
-                **report["first_calls"]
+            print(
+                reporting.goal("reference / compiled", found[case.name]["faster_than_reference"], "x", at_least=TARGET)
             )
-        )
-    if arguments.json:
-        provenance.write_json(
-            arguments.json,
-            {
-                "benchmark": "memory_read",
-                "arguments": vars(arguments),
-                "cases": report,
-                "versions": provenance.versions(),
-                "device": provenance.device(),
-            },
-        )
+    if arguments.first_calls:
+        found["first_calls"] = first_calls()
+        print("first calls: {cold_seconds:.1f} s cold, {warm_seconds:.2f} s warm".format(**found["first_calls"]))
+    reporting.write(arguments, "memory_read", {"cases": found})
 
 
 def _place(simulator: RoomsSimulator, rng: np.random.Generator) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import env_throughput, memory_read, step_time, world_quality
+from benchmarks import env_throughput, forks_and_snapshots, long_walk, memory_read, reporting, step_time, world_quality
 from mirage_env.data.shards import Trajectory
 from mirage_env.memory import LatentMemory
 from mirage_env.simulators.base import Camera
@@ -144,3 +144,23 @@ def test_a_stopwatch_counts_the_own_time_of_parts() -> None:
     watch.timed("outer", lambda: (time.sleep(0.01), inner()))()
     assert watch.seconds["inner"] >= 0.02
     assert 0.01 <= watch.seconds["outer"] < watch.seconds["inner"]
+
+
+def test_long_walk() -> None:
+    found = long_walk.measure(small_world(), "toy", early=3, late=9)
+    assert len(found["steps"]) == 9
+    assert found["late"]["tokens"] == found["steps"][-1]["tokens"] >= found["early"]["tokens"]
+    assert found["ratios"]["bytes"] == pytest.approx(found["late"]["bytes"] / found["early"]["bytes"])
+
+
+def test_forks_and_snapshots() -> None:
+    found = forks_and_snapshots.measure(small_world(), "toy", steps=4, forks=3)
+    assert found["held bytes"] >= found["bytes"]
+    assert found["held"] == pytest.approx(found["held bytes"] / (found["written"] + found["bytes"]))
+    assert found["file bytes"] > found["bytes"] / 2 and found["fork bytes"] < 2048
+
+
+def test_a_goal_says_whether_it_was_reached() -> None:
+    assert reporting.goal("a", 2.0, "x", at_most=2.0).endswith("goal <= 2 x: reached")
+    assert reporting.goal("a", 2.1, "x", at_most=2.0).endswith("MISSED")
+    assert reporting.goal("a", 2.0, "x", at_least=2.5).endswith("goal >= 2.5 x: MISSED")

@@ -28,7 +28,7 @@ MAX_SEGMENTS = 8
 COPY_LIMIT = 16384
 """A full segment of at most this many tokens grows by copying; a larger one is left as it is and a new one opened."""
 SMALLEST, ROOM = 64, 0.5
-"""A new segment has room for so many more tokens, and for this share of its own: forks are many and write little each."""
+"""A new segment has room for so many more tokens, and this share of its own: forks are many and write little each."""
 MAX_DEAD = 0.25
 """A part of which more than this share is dead is compacted."""
 KEY_VIEW_SHIFT, KEY_ROW_SHIFT, KEY_MASK = 20, 10, 1023
