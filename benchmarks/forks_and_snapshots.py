@@ -46,14 +46,14 @@ def fork_bytes(memory: LatentMemory, forks: int = TIMES) -> float:
 
 
 def stepped_forks(world: WorldModel, base: WorldState, forks: int, ahead: int, seed: int) -> list[WorldState]:
-    """Forks of one world, each of which turned and walked ``ahead`` steps its own way."""
+    """Forks of one world, each of which walked its own curve for ``ahead`` steps, out of what the world knows."""
     rng = np.random.default_rng(seed)
     grown = []
     for _ in range(forks):
         state, pose = base, np.array(base.pose, dtype=np.float64)
+        bend = rng.uniform(-0.4, 0.4)
         for _ in range(ahead):
-            turn = geometry.exp_twist(np.array([0.0, 0.0, 0.2, 0.0, rng.uniform(-0.5, 0.5), 0.0]))
-            pose = pose @ turn
+            pose = pose @ geometry.exp_twist(np.array([0.0, 0.0, 0.4, 0.0, bend, 0.0]))
             state, _ = world.step(state, pose)
         grown.append(state)
     return grown

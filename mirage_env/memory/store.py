@@ -27,7 +27,7 @@ MAX_SEGMENTS = 8
 """Reads cost a little per segment; chains of forks are consolidated to at most this many."""
 COPY_LIMIT = 16384
 """A full segment of at most this many tokens grows by copying; a larger one is left as it is and a new one opened."""
-SMALLEST, ROOM = 64, 0.5
+SMALLEST, ROOM = 32, 0.25
 """A new segment has room for so many more tokens, and this share of its own: forks are many and write little each."""
 MAX_DEAD = 0.25
 """A part of which more than this share is dead is compacted."""
