@@ -184,12 +184,10 @@ def describe(rows: list[dict[str, Any]], parts: dict[str, dict[str, float]], cou
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = reporting.parser(__doc__)
+    parser = reporting.model_parser(__doc__)
     parser.add_argument("--worlds", type=int, nargs="+", help="numbers of worlds (1 4 16 64; with --quick 1 2)")
     parser.add_argument("--steps", type=int, default=32, help="measured per case (32; with --quick 2)")
-    parser.add_argument("--model", default="tiny")
     parser.add_argument("--scenes", help='a split or "toy" (default: eight homes of the validation split)')
-    parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(argv)
     world, scenes = WorldModel.from_pretrained(arguments.model), arguments.scenes or SCENES
     counts = arguments.worlds or ([1, 2] if arguments.quick else COUNTS)

@@ -69,9 +69,8 @@ def measure(
     world: WorldModel, scene: Any = "val", steps: int = STEPS, forks: int = FORKS, seed: int = 0
 ) -> dict[str, Any]:
     """All of it, of one world after ``steps`` steps."""
-    poses, image, depth, camera = long_walk(scene, steps, seed)
-    base = world.start(image, camera.hfov, depth, poses[0], seed=seed, resolution=camera.resolution)
-    for pose in poses[1:]:
+    base, poses = long_walk(world, scene, steps, seed)
+    for pose in poses:
         base, _ = world.step(base, pose)
     assert isinstance(base.memory, LatentMemory)
     found: dict[str, Any] = {
@@ -98,10 +97,7 @@ def measure(
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = reporting.parser(__doc__)
-    parser.add_argument("--model", default="tiny")
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args(argv)
+    arguments = reporting.model_parser(__doc__).parse_args(argv)
     steps, forks = (20, 10) if arguments.quick else (STEPS, FORKS)
     found = measure(WorldModel.from_pretrained(arguments.model), steps=steps, forks=forks, seed=arguments.seed)
     print(f"a world of {steps} steps: {found['tokens']:,} tokens, {found['bytes']:,} bytes")

@@ -23,8 +23,9 @@ TARGETS = {"milliseconds": 1.1, "bytes": 1.5}
 """Times as much at the late step as at the early one, that the issue allows."""
 
 
-def long_walk(scene: Any, steps: int, seed: int) -> tuple[Array, Array, Array, Camera]:
-    """Poses (steps + 1, 4, 4) of a walk in one room of a home, and the first view and depth."""
+def long_walk(world: WorldModel, scene: Any, steps: int, seed: int) -> tuple[WorldState, Array]:
+    """A world that begins with the first view and depth of a walk in one room of a home, and the poses (steps, 4, 4) of
+    the steps that follow."""
     camera = Camera(128, 90.0, 1.25)
     simulator = RoomsSimulator(scene, camera, samples=1)
     simulator.reset(simulator.scenes[0])
@@ -32,7 +33,8 @@ def long_walk(scene: Any, steps: int, seed: int) -> tuple[Array, Array, Array, C
     poses = errands_in_room(simulator, find_start(simulator, rng), steps, rng)
     rgb, depth = true_views(simulator, poses[:1], camera.height)
     simulator.close()
-    return poses, rgb[0], depth[0], camera
+    state = world.start(rgb[0], camera.hfov, depth[0], poses[0], seed=seed, resolution=camera.resolution)
+    return state, poses[1:]
 
 
 def measure(
@@ -43,11 +45,10 @@ def measure(
     Steps early in a walk look at what is new, late ones at what is known. So the times compared are of the same views:
     the ``REPLAYED`` before the early step, taken again from the worlds of both steps, in turns.
     """
-    poses, image, depth, camera = long_walk(scene, late, seed)
-    state = world.start(image, camera.hfov, depth, poses[0], seed=seed, resolution=camera.resolution)
+    state, poses = long_walk(world, scene, late, seed)
     steps: list[dict[str, float]] = []
     kept: dict[int, WorldState] = {}
-    for step, pose in enumerate(poses[1:], start=1):
+    for step, pose in enumerate(poses, start=1):
         begin = time.perf_counter()
         state, frame = world.step(state, pose)
         milliseconds = 1000 * (time.perf_counter() - begin)
@@ -58,7 +59,7 @@ def measure(
         if step in (early, late):
             kept[step] = state
     times: dict[int, list[float]] = {early: [], late: []}
-    for pose in poses[max(1, early - REPLAYED) : early + 1]:
+    for pose in poses[max(0, early - REPLAYED - 1) : early]:
         for step, spent in times.items():
             begin = time.perf_counter()
             world.step(kept[step], pose)
@@ -73,10 +74,7 @@ def measure(
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = reporting.parser(__doc__)
-    parser.add_argument("--model", default="tiny")
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args(argv)
+    arguments = reporting.model_parser(__doc__).parse_args(argv)
     early, late = (20, 60) if arguments.quick else (EARLY, LATE)
     found = measure(WorldModel.from_pretrained(arguments.model), early=early, late=late, seed=arguments.seed)
     for name, step in (("early", early), ("late", late)):

@@ -17,6 +17,14 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return made
 
 
+def model_parser(description: str | None) -> argparse.ArgumentParser:
+    """``parser`` of benchmarks that imagine: with which model, and from which seed."""
+    made = parser(description)
+    made.add_argument("--model", default="tiny", help="bundled name, folder or hub id (tiny)")
+    made.add_argument("--seed", type=int, default=0, help="0 or above (0)")
+    return made
+
+
 def goal(text: str, value: float, unit: str, *, at_most: float | None = None, at_least: float | None = None) -> str:
     """One line: what was measured, the goal for it, and whether it was reached."""
     reached = (at_most is None or value <= at_most) and (at_least is None or value >= at_least)

@@ -64,10 +64,8 @@ def measure(world: WorldModel, steps: int, scenes: Any = "val", seed: int = 0) -
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = reporting.parser(__doc__)
+    parser = reporting.model_parser(__doc__)
     parser.add_argument("--steps", type=int, default=128, help="measured per case (128; with --quick 8)")
-    parser.add_argument("--model", default="tiny")
-    parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(argv)
     steps = 8 if arguments.quick else arguments.steps
     found = measure(WorldModel.from_pretrained(arguments.model), steps, seed=arguments.seed)

@@ -183,12 +183,10 @@ def describe(summary: dict[str, dict[str, Any]]) -> str:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = reporting.parser(__doc__)
+    parser = reporting.model_parser(__doc__)
     parser.add_argument("--scenes", type=int, default=24, help="how many rooms, the first of the split (24; quick 1)")
     parser.add_argument("--split", choices=list(SPLITS), default="val")
     parser.add_argument("--steps", type=int, default=64, help="of the walk out and back (64)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--model", default="tiny")
     arguments = parser.parse_args(argv)
     world = WorldModel.from_pretrained(arguments.model)
     scenes = list(SPLITS[arguments.split][: 1 if arguments.quick else arguments.scenes])

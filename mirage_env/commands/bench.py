@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-HELPERS = {"__init__", "reporting"}
-"""Modules of the folder that measure nothing by themselves."""
+HELPER = "reporting"
+"""The module of the folder that measures nothing by itself."""
 
 
 def add_bench(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -39,7 +39,7 @@ def benchmarks_of(folder: Path) -> dict[str, str]:
 
     found = {}
     for path in sorted(folder.glob("*.py")):
-        if path.stem not in HELPERS:
+        if path.stem != HELPER:
             text = ast.get_docstring(ast.parse(path.read_text())) or ""
             found[path.stem] = text.partition("\n")[0]
     if not found:

@@ -208,13 +208,14 @@ class Episode:
         _, depth = true_views(self.simulator, self.room_poses, self.settings.camera_height)
         cells = depth_at_cells(depth, stride)
         nothing = torch.zeros(memory.channels, *cells.shape[1:])
-        pixels, boxes = geometry.pixel_grid(*cells.shape[1:]), np.zeros((0, 3), dtype=np.int64)
+        pixels, boxes = geometry.pixel_grid(*cells.shape[1:]), []
         for step, pose in enumerate(self.room_poses):
             memory.write(nothing, cells[step], K, pose)
             points = geometry.transform(pose, geometry.unproject(pixels, cells[step].numpy(), K)[cells[step] > 0])
-            boxes = np.unique(np.concatenate([boxes, np.floor(points / SURFACE_BOX).astype(np.int64)]), axis=0)
+            boxes.append(np.floor(points / SURFACE_BOX).astype(np.int64))
             if step in self.settings.growth_steps:
-                sizes[step] = {"tokens": len(memory), "bytes": memory.nbytes, "surface": len(boxes)}
+                surface = len(np.unique(np.concatenate(boxes), axis=0))
+                sizes[step] = {"tokens": len(memory), "bytes": memory.nbytes, "surface": surface}
         return sizes
 
     def followed(self, walk: str) -> list[int]:

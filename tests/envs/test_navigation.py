@@ -19,6 +19,7 @@ from mirage_env.geometry import Array
 from mirage_env.simulators.base import AgentStart, Camera, FloorMotion
 from mirage_env.simulators.rooms.simulator import RoomsSimulator
 from mirage_env.tasks.point_nav import PointNav
+from tests.same_bits import assert_same
 
 INFO = {"success", "spl", "soft_spl", "distance_to_goal", "collided", "path_length", "imagined_fraction", "pose"}
 HOMES = range(1_000_000, 1_000_003)
@@ -26,24 +27,6 @@ HOMES = range(1_000_000, 1_000_003)
 
 def rooms(make: Any = make_point_nav, **arguments: Any) -> NavigationEnv:
     return make(**{"simulator": "rooms", "scenes": "toy", "resolution": 36, **arguments})
-
-
-def assert_same(one: Any, other: Any) -> None:
-    """Bit for bit, through dictionaries and sequences."""
-    assert type(one) is type(other)
-    if isinstance(one, dict):
-        assert one.keys() == other.keys()
-        for key in one:
-            assert_same(one[key], other[key])
-    elif isinstance(one, (list, tuple)):
-        assert len(one) == len(other)
-        for a, b in zip(one, other, strict=True):
-            assert_same(a, b)
-    elif isinstance(one, np.ndarray):
-        assert one.dtype == other.dtype
-        np.testing.assert_array_equal(one, other)
-    else:
-        assert one == other
 
 
 def rollout(env: NavigationEnv, seed: int, episodes: int = 3, steps: int = 12) -> list[Any]:

@@ -25,6 +25,7 @@ from mirage_env.simulators.rooms.simulator import RoomsSimulator
 from mirage_env.workers import one_thread
 from mirage_env.world import WorldModel
 from tests.exact_world import exact_world
+from tests.same_bits import assert_same
 from tests.small_world import small_world
 
 SIZE = 32
@@ -47,24 +48,6 @@ def arguments(world: WorldModel, **others: Any) -> dict[str, Any]:
 
 def vector(world: WorldModel, count: int = 3, make: Any = make_vec_point_nav, **others: Any) -> NavigationVectorEnv:
     return make(count, **arguments(world, **others))
-
-
-def assert_same(one: Any, other: Any) -> None:
-    """Bit for bit, through dictionaries, sequences and arrays of objects."""
-    assert type(one) is type(other)
-    if isinstance(one, dict):
-        assert one.keys() == other.keys()
-        for key in one:
-            assert_same(one[key], other[key])
-    elif isinstance(one, (list, tuple)) or (isinstance(one, np.ndarray) and one.dtype == object):
-        assert len(one) == len(other)
-        for a, b in zip(one, other, strict=True):
-            assert_same(a, b)
-    elif isinstance(one, np.ndarray):
-        assert one.dtype == other.dtype
-        np.testing.assert_array_equal(one, other)
-    else:
-        assert one == other
 
 
 def world_of(given: tuple[Any, ...], i: int, venv: NavigationVectorEnv) -> tuple[Any, ...]:
