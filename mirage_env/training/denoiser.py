@@ -35,7 +35,7 @@ def denoiser_losses(
 
     def losses(model: nn.Module, generator: torch.Generator) -> Losses:
         assert isinstance(model, TinyDenoiser)
-        sample = as_imagined(model, _sample(data, batch, forget, generator, device), generator)
+        sample = doubted_memories(data, batch, model, forget, generator, device)
         t = _levels(batch, 0.75, generator).to(device)
         noise = torch.randn(sample.latents.shape, generator=generator).to(device)
         level = t[:, None, None, None]
@@ -90,7 +90,7 @@ def sketch_losses(
 
     def losses(model: nn.Module, generator: torch.Generator) -> Losses:
         assert isinstance(model, SketchFlow)
-        sample = as_imagined(denoiser, _sample(data, batch, forget, generator, device), generator)
+        sample = doubted_memories(data, batch, denoiser, forget, generator, device)
         wanted = model.of(sample.latents)
         t = _levels(batch, 0.25, generator).to(device)
         level = t[:, None, None, None]
@@ -129,7 +129,7 @@ def distillation_losses(
 
     def losses(model: nn.Module, generator: torch.Generator) -> Losses:
         assert isinstance(model, SketchFlow)
-        sample = as_imagined(denoiser, _sample(data, batch, forget, generator, device), generator)
+        sample = doubted_memories(data, batch, denoiser, forget, generator, device)
         wanted = model.of(sample.latents)
         noise = torch.randn(wanted.shape, generator=generator).to(device)
         with torch.no_grad():
@@ -148,10 +148,17 @@ def distillation_losses(
     return losses
 
 
-def _sample(
-    data: Readouts, batch: int, forget: float, generator: torch.Generator, device: torch.device | str
+def doubted_memories(
+    data: Readouts,
+    batch: int,
+    denoiser: TinyDenoiser,
+    forget: float,
+    generator: torch.Generator,
+    device: torch.device | str,
 ) -> Readouts:
-    return forgetful(data.at(torch.randint(len(data), (batch,), generator=generator), device), forget, generator)
+    """A random batch that all stages learn from: see ``forgetful`` and ``as_imagined``."""
+    sample = data.at(torch.randint(len(data), (batch,), generator=generator), device)
+    return as_imagined(denoiser, forgetful(sample, forget, generator), generator)
 
 
 def _levels(batch: int, full: float, generator: torch.Generator) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mirage_env.models.tiny import TinyDenoiser, TinyDepth
-from mirage_env.training.denoiser import as_imagined, drawn_again, forgetful
+from mirage_env.training.denoiser import doubted_memories, drawn_again
 from mirage_env.training.loop import Losses
 from mirage_env.training.readouts import Readouts
 
@@ -33,8 +33,7 @@ def depth_losses(
 
     def losses(model: nn.Module, generator: torch.Generator) -> Losses:
         assert isinstance(model, TinyDepth)
-        sample = forgetful(data.at(torch.randint(len(data), (batch,), generator=generator), device), FORGET, generator)
-        sample = as_imagined(denoiser, sample, generator)
+        sample = doubted_memories(data, batch, denoiser, FORGET, generator, device)
         b = (batch, 1, 1)
         alone = torch.rand(b, generator=generator).to(device) < ALONE
         drawn = torch.where(sample.visible[:, None], sample.readout, drawn_again(denoiser, sample, generator))
