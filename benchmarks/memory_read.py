@@ -161,7 +161,7 @@ def measure(case: Case, repeats: int) -> dict[str, Any]:
 
         def look(poses: Array) -> Tensor:
             view = seen[poses.tobytes()]
-            return doubtful_ways(memory, view.depth[0], view.visible[0], K, poses[0])
+            return doubtful_ways([memory], view.depth, view.visible, K[None], poses)
 
         ways |= {"ways_compiled": look, "ways_torch": by_torch(look)}
     found["milliseconds"] = interleaved(ways, batches, repeats)

@@ -98,6 +98,7 @@ def completed(
     if imagine != "never":
         cracks = crack_cells(view.visible)
         slits = slit_cells(view.visible, cracks)
+    known = [state.memory for state in states]
     gaps = cracks | slits
     unseen = ~view.visible & ~gaps
     keep = torch.ones_like(unseen)
@@ -110,18 +111,16 @@ def completed(
             grids = (latents, depth, imagined)
             at = chosen.nonzero()[:, 0]
             _imagine(networks, at, states, grid_K, view, unseen, grids, imagine == "always", ahead)
-        for i in (chosen & unseen.any((1, 2))).nonzero()[:, 0].tolist():
-            depth[i], keep[i] = behind_seen_space(states[i].memory, depth[i], unseen[i], grid_K[i], poses[i])
-    for i, state in enumerate(states):
-        seen = view.visible[i] & (view.imagined[i] == 0)
-        imagined[i, seen] = doubtful_ways(state.memory, depth[i], seen, grid_K[i], poses[i])
+            depth, keep = behind_seen_space(known, depth, unseen & chosen[:, None, None], grid_K, poses)
+    seen = view.visible & (view.imagined == 0)
+    imagined = torch.where(seen, doubtful_ways(known, depth, seen, grid_K, poses), imagined)
     fresh = unseen & (depth > 0)
     # Around new cells a write repeats a border of old ones: as they were remembered, not as the denoiser drew them,
     # and trusted less than the originals, which a read prefers.
     written = torch.where(view.visible[:, None], view.latents, latents)
     trust = torch.where(view.visible, imagined.clamp_min(COPIED), imagined)
     memories = []
-    for i, memory in enumerate(state.memory for state in states):
+    for i, memory in enumerate(known):
         if bool(fresh[i].any()):
             memory = memory.fork()
             memory.write(written[i], depth[i], grid_K[i], poses[i], keep[i], explained=~unseen[i], imagined=trust[i])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from mirage_env import geometry
 from mirage_env.geometry import Array
-from mirage_env.memory.protocol import SpatialMemory
+from mirage_env.memory.protocol import SpatialMemory, look_along
+from mirage_env.memory.sightlines import rays_of
 from mirage_env.memory.surfel import inverse_depth_slopes
 
 FARTHEST = 6.0
@@ -22,38 +24,40 @@ DOUBTFUL_WAY = 4.0
 _SAMPLES = 8
 
 
-def doubtful_ways(memory: SpatialMemory, depth: Tensor, seen: Tensor, K: Array, pose: Array) -> Tensor:
-    """How likely something that no camera saw stands between the camera and surface that one saw before.
+def doubtful_ways(memories: Sequence[SpatialMemory], depth: Tensor, seen: Tensor, K: Array, poses: Array) -> Tensor:
+    """How likely something that no camera saw stands between a camera and surface that one saw before.
 
     From the other side of a wall that was never seen, a memory shows what lies behind the wall. The longer the way to a
     surface leads through space that no camera looked into, the more likely that is: over walks through generated
     homes, for 1 in 30 cells whose way is unknown for less than a metre, 1 in 8 for 2 to 3 m, half for 4 to 6 m.
 
     Args:
-        depth: (h, w) metres.
-        seen: (h, w) bool, the cells to ask about.
-        K: (3, 3) of the grid.
-        pose: T_world_camera (4, 4).
+        memories: B, one for each view.
+        depth: (B, h, w) metres.
+        seen: (B, h, w) bool, the cells to ask about.
+        K: (B, 3, 3) of the grids.
+        poses: T_world_camera (B, 4, 4).
 
     Returns:
-        (M,) from 0 to 1, in the order of ``seen.nonzero()``; 0 for at most ``FREE_WAY``.
+        (B, h, w) float32 from 0 to 1; 0 for at most ``FREE_WAY``, and where it was not asked.
     """
-    row, col = seen.nonzero(as_tuple=True)
-    rays = geometry.unproject(torch.stack([col + 0.5, row + 0.5], dim=-1).double(), torch.ones(()), torch.as_tensor(K))
-    length = depth[row, col] * rays.norm(dim=-1)
-    at = (length > FREE_WAY).nonzero()[:, 0]
+    z, lens = depth.double(), torch.as_tensor(np.asarray(K, dtype=np.float64))
+    right, down = (torch.arange(side, dtype=torch.float64) + 0.5 for side in (depth.shape[2], depth.shape[1]))
+    x, y = ((centre - lens[:, k, 2, None]) / lens[:, k, k, None] for k, centre in ((0, right), (1, down)))
+    length = z * ((x * x)[:, None, :] + (y * y)[:, :, None] + 1).sqrt()
+    doubt = torch.zeros(depth.shape)
+    asked = seen & (length > FREE_WAY)
+    world, row, col = asked.nonzero(as_tuple=True)
     share = (torch.arange(_SAMPLES, dtype=torch.float64) + 0.5) / _SAMPLES
-    points = rays[at, None] * depth[row[at], col[at]][:, None, None] * share[:, None]
-    world = geometry.transform(torch.as_tensor(pose, dtype=torch.float64), points)
-    known = memory.looked_through(world.reshape(-1, 3)).view(len(at), _SAMPLES)
-    unknown = (~known).double().mean(1) * length[at]
-    doubt = torch.zeros(len(row))
-    doubt[at] = (1 - (-(((unknown - FREE_WAY).clamp_min(0) / DOUBTFUL_WAY) ** 2)).exp()).float()
+    pixels = torch.stack([right[col], down[row]], dim=-1)
+    known = look_along(memories, rays_of(world, pixels, z[asked][:, None] * share, K, poses))
+    unknown = (1 - known.sum(1, dtype=torch.float64) / _SAMPLES) * length[asked]
+    doubt[asked] = (1 - (-(((unknown - FREE_WAY).clamp_min(0) / DOUBTFUL_WAY) ** 2)).exp()).float()
     return doubt
 
 
 def behind_seen_space(
-    memory: SpatialMemory, depth: Tensor, imagined: Tensor, K: Array, pose: Array
+    memories: Sequence[SpatialMemory], depth: Tensor, imagined: Tensor, K: Array, poses: Array
 ) -> tuple[Tensor, Tensor]:
     """Imagined surface moved away from where a camera saw that there is none.
 
@@ -61,33 +65,42 @@ def behind_seen_space(
     far.
 
     Args:
-        depth: (h, w) metres.
-        imagined: (h, w) bool, the cells that may be moved.
-        K: (3, 3) of the grid.
-        pose: T_world_camera (4, 4).
+        memories: B, one for each view.
+        depth: (B, h, w) metres.
+        imagined: (B, h, w) bool, the cells that may be moved.
+        K: (B, 3, 3) of the grids.
+        poses: T_world_camera (B, 4, 4).
 
     Returns:
-        Depth (h, w), and bool (h, w): False where the memory should not take it, for it would stand in the way still.
+        Depth (B, h, w), and bool (B, h, w): False where the memory should not take it, for it would stand in the way
+        still.
     """
-    row, col = (imagined & (depth > 0)).nonzero(as_tuple=True)
+    world, row, col = (imagined & (depth > 0)).nonzero(as_tuple=True)
     # The centre and the corners of a cell: no part of what it adds may stand in the way.
     offsets = torch.tensor([[0.0, 0.0], [-0.5, -0.5], [-0.5, 0.5], [0.5, -0.5], [0.5, 0.5]], dtype=torch.float64)
     pixels = torch.stack([col + 0.5, row + 0.5], dim=-1).double()[:, None] + offsets
-    T, lens = torch.as_tensor(pose, dtype=torch.float64), torch.as_tensor(K)
 
     def blocked(z: Tensor, which: Tensor) -> Tensor:
-        points = geometry.transform(T, geometry.unproject(pixels[which], z.double(), lens))
-        return memory.looked_through(points.reshape(-1, 3)).view(*which.shape, -1).any(-1)
+        """(n, m) for m depths (n, 5, m) of n cells."""
+        n, corners, m = z.shape
+        rays = rays_of(world[which].repeat_interleave(corners), pixels[which].view(-1, 2), z.reshape(-1, m), K, poses)
+        return look_along(memories, rays).view(n, corners, m).any(1)
 
-    moved, keep = depth.clone(), torch.ones_like(imagined)
-    wrong = blocked(depth[row, col][:, None], torch.arange(len(row))).nonzero()[:, 0]
+    moved, keep, everywhere = depth.clone(), torch.ones_like(imagined), torch.arange(len(row))
+    first = depth[world, row, col]
+    wrong = blocked(first[:, None, None].expand(-1, 5, 1), everywhere).nonzero()[:, 0]
     if len(wrong):
-        factors = torch.logspace(0, math.log10(FARTHEST), 24)[1:, None]
-        farther = depth[row[wrong], col[wrong]] * factors
-        free = ~blocked(farther[..., None], wrong.expand(len(factors), -1))
-        moved[row[wrong], col[wrong]] = farther.gather(0, free.to(torch.uint8).argmax(0)[None])[0]
+        farther = first[wrong, None] * torch.logspace(0, math.log10(FARTHEST), 24)[1:]
+        free = ~blocked(farther[:, None].expand(-1, 5, -1), wrong)
+        chosen = farther.gather(1, free.to(torch.uint8).argmax(1)[:, None])[:, 0]
+        moved[world[wrong], row[wrong], col[wrong]] = chosen
     # As the memory will hold it, tilted like its neighbours.
-    inverse, slopes = inverse_depth_slopes(moved.double())
-    tilted = inverse[row, col, None] + (slopes[:, row, col].T @ offsets.T)
-    keep[row, col] = ~blocked(1 / tilted.clamp_min(1e-6), torch.arange(len(row)))
+    tilted = torch.empty(len(row), 5, dtype=torch.float64)
+    for i in world.unique().tolist():
+        mine = world == i
+        inverse, slopes = inverse_depth_slopes(moved[i].double())
+        at = (row[mine], col[mine])
+        right, down = (slopes[k][at][:, None] * offsets[:, k] for k in range(2))
+        tilted[mine] = inverse[at][:, None] + (right + down)
+    keep[world, row, col] = ~blocked(1 / tilted.clamp_min(1e-6)[..., None], everywhere)[:, 0]
     return moved, keep

@@ -17,9 +17,10 @@ from mirage_env.memory import store
 from mirage_env.memory.budget import evicted
 from mirage_env.memory.cameras import Targets
 from mirage_env.memory.patches import Surfels, surfels_of
-from mirage_env.memory.paths import looked_through, read_footprints, tokens_from_view
+from mirage_env.memory.paths import looked_through, looked_through_along, read_footprints, tokens_from_view
 from mirage_env.memory.revision import View, jobs_of, revise
 from mirage_env.memory.rules import MemoryRules
+from mirage_env.memory.sightlines import Rays
 from mirage_env.memory.splat import read_splats
 from mirage_env.memory.view import Canvas, Job, MemoryView
 
@@ -253,6 +254,15 @@ def read_many(
     if len({(memory.channels, memory.device) for memory in memories}) > 1:
         raise ValueError("read_many needs memories with equal channels on one device")
     return _read(memories, [(k, k + 1) for k in range(len(memories))], targets, footprint)
+
+
+def look_along(memories: Sequence[LatentMemory], rays: Rays, margin: float = 0.05) -> Tensor:
+    """``LatentMemory.looked_through`` at the places (n, m) on the rays of one camera per memory, in one pass.
+
+    The memories lie on one device.
+    """
+    here = rays._replace(pixels=rays.pixels.to(memories[0].device), depth=rays.depth.to(memories[0].device))
+    return looked_through_along([memory._parts for memory in memories], here, margin).to(rays.depth.device)
 
 
 def _read(

@@ -16,6 +16,7 @@ from mirage_env.geometry import Array
 from mirage_env.memory import raster, sightlines, surfel, writable
 from mirage_env.memory.cameras import Targets
 from mirage_env.memory.raster import Hits
+from mirage_env.memory.sightlines import Rays
 from mirage_env.memory.store import Part, Tokens
 from mirage_env.memory.view import Canvas, Job
 
@@ -64,6 +65,11 @@ def rasterize(jobs: Sequence[Job], cameras: Targets) -> Hits:
 def looked_through(parts: Sequence[Part], points: Tensor, margin: float) -> Tensor:
     """``sightlines.looked_through``."""
     return (compiled(points.device) or sightlines).looked_through(parts, points, margin)
+
+
+def looked_through_along(memories: Sequence[Sequence[Part]], rays: Rays, margin: float) -> Tensor:
+    """``sightlines.looked_through_along``."""
+    return (compiled(rays.depth.device) or sightlines).looked_through_along(memories, rays, margin)
 
 
 def inverse_depth_slopes(depth: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from mirage_env.memory import cameras as cams
 from mirage_env.memory import latent_memory
 from mirage_env.memory.latent_memory import LatentMemory
+from mirage_env.memory.sightlines import Rays, along
 from mirage_env.memory.view import MemoryView
 
 
@@ -130,6 +131,17 @@ def read_many(
     T = cams.to_numpy(poses, "poses").reshape(-1, 4, 4)
     views = [memory.read(T[k], targets.intrinsics[k], size) for k, memory in enumerate(memories)]
     return stack_views(views)
+
+
+def look_along(memories: Sequence[SpatialMemory], rays: Rays) -> Tensor:
+    """Which places (n, m) on the rays of one camera per memory ``looked_through`` calls empty, of any mixture of memories.
+
+    Latent memories alone are asked in one pass.
+    """
+    latent = [memory for memory in memories if type(memory) is LatentMemory]
+    if len(latent) == len(memories) and len({memory.device for memory in latent}) == 1:
+        return latent_memory.look_along(latent, rays)
+    return along(rays, lambda camera, points: memories[camera].looked_through(points))
 
 
 def replaced_views(views: MemoryView, at: Tensor, new: MemoryView) -> MemoryView:

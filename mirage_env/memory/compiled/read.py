@@ -15,9 +15,10 @@ from mirage_env.memory.cameras import Targets, frustum_planes, remoteness, round
 from mirage_env.memory.compiled.draw import draw
 from mirage_env.memory.compiled.host import Columns, bounded, columns_of, sighted
 from mirage_env.memory.compiled.show import blend, decide, mix, veto, witnesses
-from mirage_env.memory.compiled.sights import look_through
+from mirage_env.memory.compiled.sights import look_along, look_through
 from mirage_env.memory.compiled.team import share
 from mirage_env.memory.raster import Hits, lifts_of, projections
+from mirage_env.memory.sightlines import Rays
 from mirage_env.memory.store import Part
 from mirage_env.memory.view import Canvas, Job
 
@@ -120,6 +121,25 @@ def looked_through(parts: Sequence[Part], points: Tensor, margin: float) -> Tens
         columns = columns_of(part)
         host, (sights, starts) = columns.host, sighted(columns)
         look_through(host.key, columns.plane, host.imagined, sights, starts, columns.views, places, 1.0 + margin, found)
+    return torch.from_numpy(found)
+
+
+def looked_through_along(memories: Sequence[Sequence[Part]], rays: Rays, margin: float) -> Tensor:
+    """As ``sightlines.looked_through_along``."""
+    pixels, depth = np.ascontiguousarray(rays.pixels.numpy()), np.ascontiguousarray(rays.depth.numpy())
+    found = np.zeros(depth.shape, dtype=np.bool_)
+
+    def look(camera: int) -> None:
+        mine = slice(rays.starts[camera], rays.starts[camera + 1])
+        for part in reversed(memories[camera]):
+            columns = columns_of(part)
+            host, (sights, starts) = columns.host, sighted(columns)
+            look_along(
+                host.key, columns.plane, host.imagined, sights, starts, columns.views, pixels[mine], depth[mine],
+                rays.K[camera], rays.poses[camera], 1.0 + margin, found[mine].reshape(-1),
+            )  # fmt: skip
+
+    share(look, [k for k in range(len(memories)) if rays.starts[k] < rays.starts[k + 1]], found.size)
     return torch.from_numpy(found)
 
 

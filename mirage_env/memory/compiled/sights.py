@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from mirage_env.geometry import Array
@@ -11,9 +13,14 @@ from mirage_env.memory.store import KEY_MASK, KEY_ROW_SHIFT, KEY_VIEW_SHIFT
 SIGHT = 17
 """Numbers per view: camera centre (3), projection (9), the columns and rows of what a camera saw in it (from, below;
 from, below), and the least inverse depth that any of it has."""
-CHUNK = 256
+CHUNK = 512
+"""Points that are looked at together."""
+FEW = 2
+"""Up to so many views are asked without looking first whether they can see any point of a chunk."""
+FRUSTUM = 14
+"""Numbers per frustum that is compared with whole chunks: see ``_seeing``."""
 SLACK = 1e-9
-"""Of quick looks, more than the exact ones may be off by rounding."""
+"""Of quick looks at chunks, more than the exact ones at points may be off by rounding."""
 
 
 @kernel
@@ -94,21 +101,44 @@ def before_surface(
     inverse = 1.0 / depth
     if nearer >= 0.0 and not inverse > sight[16] * nearer:
         return False
-    col, row = np.int64(np.floor(u)), np.int64(np.floor(v))
+    return _before_token(key, plane, imagined, sight, starts[view], starts[view + 1], view, u, v, inverse, nearer)
+
+
+@kernel
+def _before_token(
+    key: Array,
+    plane: Array,
+    imagined: Array,
+    sight: Array,
+    first: int,
+    end: int,
+    view: int,
+    u: float,
+    v: float,
+    inverse: float,
+    nearer: float,
+) -> bool:
+    """Whether the token of a view's cell at (u, v), one of those from ``first`` to ``end``, is seen and lies behind."""
+    left, top = np.floor(u), np.floor(v)
+    col, row = np.int64(left), np.int64(top)
     wanted = (view << KEY_VIEW_SHIFT) | (row << KEY_ROW_SHIFT) | col
     # Where the view has all cells of its rectangle, it is here.
-    first, end = starts[view], starts[view + 1]
-    at = first + np.int64((row - sight[14]) * (sight[13] - sight[12]) + (col - sight[12]))
+    at = first + np.int64((top - sight[14]) * (sight[13] - sight[12]) + (left - sight[12]))
     if at >= end or key[at] != wanted:
-        at = lower_bound(key, wanted, first, end)
+        if at >= end:
+            at = lower_bound(key, wanted, first, end)
+        elif key[at] > wanted:
+            at = lower_bound(key, wanted, first, at)
+        else:
+            at = lower_bound(key, wanted, at + 1, end)
         if at == end or key[at] != wanted:
             return False
     if imagined[at] != 0:
         return False
     surface = (
         np.float64(plane[0, at])
-        + (u - col - 0.5) * np.float64(plane[1, at])
-        + (v - row - 0.5) * np.float64(plane[2, at])
+        + (u - left - 0.5) * np.float64(plane[1, at])
+        + (v - top - 0.5) * np.float64(plane[2, at])
     )
     return inverse > surface * nearer
 
@@ -126,61 +156,195 @@ def look_through(
     found: Array,
 ) -> None:
     """Set ``found`` (N,) where a view has something behind the point (N, 3) that a camera saw; see ``sightlines``."""
-    left = np.empty((3, CHUNK))
-    index = np.empty(CHUNK, dtype=np.int64)
-    maybe = np.empty(CHUNK, dtype=np.bool_)
+    order, frusta = _seeing(sights, views)
+    left, index = np.empty((3, CHUNK)), np.empty(CHUNK, dtype=np.int64)
+    at, maybe = np.empty((3, CHUNK)), np.empty(CHUNK, dtype=np.bool_)
     for start in range(0, points.shape[0], CHUNK):
         count = 0
         for i in range(start, min(start + CHUNK, points.shape[0])):
             if not found[i]:
-                left[0, count], left[1, count], left[2, count], index[count] = (
-                    points[i, 0],
-                    points[i, 1],
-                    points[i, 2],
-                    i,
-                )
+                left[0, count], left[1, count], left[2, count] = points[i, 0], points[i, 1], points[i, 2]
+                index[count] = i
                 count += 1
-        # The newest views first: mostly, few views know most.
-        for view in range(views - 1, -1, -1):
-            if count > 0 and _worth_a_look(sights[view], left, count, nearer, maybe):
-                kept = 0
-                for i in range(count):
-                    x, y, z = left[0, i], left[1, i], left[2, i]
-                    if maybe[i] and before_surface(key, plane, imagined, sights, starts, view, x, y, z, nearer):
-                        found[index[i]] = True
-                    else:
-                        left[0, kept], left[1, kept], left[2, kept], index[kept] = x, y, z, index[i]
-                        kept += 1
-                count = kept
+        _look(key, plane, imagined, sights, starts, order, frusta, left, index, count, nearer, at, maybe, found)
 
 
 @kernel
-def _worth_a_look(sight: Array, points: Array, count: int, nearer: float, maybe: Array) -> bool:
-    """Mark those of the points (3, count) that may lie before what a view saw; without a division or a branch.
+def look_along(
+    key: Array,
+    plane: Array,
+    imagined: Array,
+    sights: Array,
+    starts: Array,
+    views: int,
+    pixels: Array,
+    depth: Array,
+    K: Array,
+    T: Array,
+    nearer: float,
+    found: Array,
+) -> None:
+    """``look_through`` at ``sightlines.places`` of one camera.
 
-    Never leaves out one that does. False if there are none.
+    Args:
+        pixels: (n, 2).
+        depth: (n, m).
+        K, T: (3, 3) of the camera and T_world_camera (4, 4), float64.
+        found: (n * m,).
+    """
+    order, frusta = _seeing(sights, views)
+    left, index = np.empty((3, CHUNK)), np.empty(CHUNK, dtype=np.int64)
+    at, maybe = np.empty((3, CHUNK)), np.empty(CHUNK, dtype=np.bool_)
+    rays, steps = depth.shape
+    count = 0
+    for ray in range(rays):
+        across, along = (pixels[ray, 0] - K[0, 2]) / K[0, 0], (pixels[ray, 1] - K[1, 2]) / K[1, 1]
+        for step in range(steps):
+            i = ray * steps + step
+            if found[i]:
+                continue
+            z = depth[ray, step]
+            x, y = across * z, along * z
+            for k in range(3):
+                left[k, count] = T[k, 0] * x + T[k, 1] * y + T[k, 2] * z + T[k, 3]
+            index[count] = i
+            count += 1
+            if count == CHUNK:
+                _look(key, plane, imagined, sights, starts, order, frusta, left, index, count, nearer, at, maybe, found)
+                count = 0
+    _look(key, plane, imagined, sights, starts, order, frusta, left, index, count, nearer, at, maybe, found)
+
+
+@kernel
+def _look(
+    key: Array,
+    plane: Array,
+    imagined: Array,
+    sights: Array,
+    starts: Array,
+    order: Array,
+    frusta: Array,
+    left: Array,
+    index: Array,
+    count: int,
+    nearer: float,
+    at: Array,
+    maybe: Array,
+    found: Array,
+) -> None:
+    """Set ``found[index]`` of those of the points ``left`` (3, count) that lie before what a view saw.
+
+    Views are asked in their ``order``, in which each then comes to the front that knew of a point: mostly, few know
+    most. ``at`` and ``maybe`` are room to work in.
+    """
+    x, y, z, radius = _ball(left, count) if frusta.size and count > 0 else (0.0, 0.0, 0.0, 0.0)
+    for turn in range(len(order)):
+        if count == 0:
+            return
+        view = order[turn, 0]
+        if frusta.size and _out_of_view(frusta[order[turn, 1]], sights[view], x, y, z, radius, nearer):
+            continue
+        if not _projected(sights[view], left, count, nearer, at, maybe):
+            continue
+        sight, first, end, kept = sights[view], starts[view], starts[view + 1], 0
+        for i in range(count):
+            if maybe[i] and _before_token(
+                key, plane, imagined, sight, first, end, view, at[0, i], at[1, i], at[2, i], nearer
+            ):
+                found[index[i]] = True
+            else:
+                left[0, kept], left[1, kept], left[2, kept], index[kept] = left[0, i], left[1, i], left[2, i], index[i]
+                kept += 1
+        if kept < count and turn > 0:
+            rank = order[turn, 1]
+            for k in range(turn, 0, -1):
+                order[k, 0], order[k, 1] = order[k - 1, 0], order[k - 1, 1]
+            order[0, 0], order[0, 1] = view, rank
+        count = kept
+
+
+@kernel
+def _seeing(sights: Array, views: int) -> tuple[Array, Array]:
+    """Views of which a camera saw something, newest first, with numbers of their own (n, 2), and their frusta.
+
+    A frustum (FRUSTUM,) has the normals of its four sides, each of length 1 and pointing inwards (4 x 3), the change of
+    z per metre, and how much rounding may change distances from the sides, as a fraction. There are none for ``FEW``
+    views.
+    """
+    count = 0
+    for view in range(views):
+        count += sights[view, 12] < sights[view, 13]
+    order = np.empty((count, 2), dtype=np.int64)
+    for view in range(views):
+        if sights[view, 12] < sights[view, 13]:
+            count -= 1
+            order[count, 0], order[count, 1] = view, count
+    frusta = np.empty((len(order) if len(order) > FEW else 0, FRUSTUM))
+    for k in range(len(frusta)):
+        sight, frustum = sights[order[k, 0]], frusta[k]
+        ahead = math.sqrt(sight[9] * sight[9] + sight[10] * sight[10] + sight[11] * sight[11])
+        frustum[12], frustum[13] = ahead, 0.0
+        for side in range(4):
+            axis, border, sign = 3 + 3 * (side // 2), sight[12 + side], 1.0 - 2.0 * (side % 2)
+            length = along = 0.0
+            for j in range(3):
+                frustum[3 * side + j] = sign * (sight[axis + j] - border * sight[9 + j])
+                length += frustum[3 * side + j] * frustum[3 * side + j]
+                along += sight[axis + j] * sight[axis + j]
+            length = math.sqrt(length)
+            for j in range(3):
+                frustum[3 * side + j] /= length
+            frustum[13] = max(frustum[13], SLACK * (math.sqrt(along) + abs(border) * ahead) / length)
+    return order, frusta
+
+
+@kernel
+def _ball(points: Array, count: int) -> tuple[float, float, float, float]:
+    """Centre and radius of a ball around the points (3, count)."""
+    x0, x1, y0, y1, z0, z1 = np.inf, -np.inf, np.inf, -np.inf, np.inf, -np.inf
+    for i in range(count):
+        x, y, z = points[0, i], points[1, i], points[2, i]
+        x0, x1, y0, y1, z0, z1 = min(x0, x), max(x1, x), min(y0, y), max(y1, y), min(z0, z), max(z1, z)
+    x, y, z = (x1 - x0) / 2, (y1 - y0) / 2, (z1 - z0) / 2
+    return x0 + x, y0 + y, z0 + z, math.sqrt(x * x + y * y + z * z)
+
+
+@kernel
+def _out_of_view(
+    frustum: Array, sight: Array, x: float, y: float, z: float, radius: float, nearer: float
+) -> bool:
+    """Whether nothing in a ball lies before what a view saw: it is beside its frustum, or farther than all of that."""
+    right, down, ahead = x - sight[0], y - sight[1], z - sight[2]
+    rounding = SLACK * (abs(right) + abs(down) + abs(ahead) + radius)
+    reach = radius + frustum[13] / SLACK * rounding
+    for side in range(0, 12, 3):
+        if frustum[side] * right + frustum[side + 1] * down + frustum[side + 2] * ahead + reach < 0.0:
+            return True
+    depth, reach = sight[9] * right + sight[10] * down + sight[11] * ahead, frustum[12] * (radius + rounding)
+    if depth + reach < 0.0:
+        return True
+    return nearer >= 0.0 and depth > reach and (depth - reach) * sight[16] * nearer > 1.0
+
+
+@kernel
+def _projected(sight: Array, points: Array, count: int, nearer: float, at: Array, maybe: Array) -> bool:
+    """Where points (3, count) lie ``at`` in a view (3, count): column, row, and inverse depth. No loop could be plainer:
+    it is done for several points at a time.
+
+    ``maybe`` (count,) marks those before something that the view saw, as far as its rectangle and its farthest depth
+    tell. False if there are none.
     """
     cx, cy, cz = sight[0], sight[1], sight[2]
-    p0, p1, p2, p3, p4, p5, p6, p7, p8 = (
-        sight[3],
-        sight[4],
-        sight[5],
-        sight[6],
-        sight[7],
-        sight[8],
-        sight[9],
-        sight[10],
-        sight[11],
-    )
-    u0, u1, v0, v1 = sight[12] - SLACK, sight[13] + SLACK, sight[14] - SLACK, sight[15] + SLACK
-    farthest = sight[16] * nearer * (1 - SLACK) if nearer >= 0.0 else -np.inf
+    p0, p1, p2, p3, p4, p5 = sight[3], sight[4], sight[5], sight[6], sight[7], sight[8]
+    p6, p7, p8 = sight[9], sight[10], sight[11]
+    left, right, top, bottom = sight[12], sight[13], sight[14], sight[15]
+    least = sight[16] * nearer if nearer >= 0.0 else -np.inf
     some = 0
     for i in range(count):
-        right, down, ahead = points[0, i] - cx, points[1, i] - cy, points[2, i] - cz
-        x, y = p0 * right + p1 * down + p2 * ahead, p3 * right + p4 * down + p5 * ahead
-        z = p6 * right + p7 * down + p8 * ahead
-        # The columns and rows are those of ``before_surface`` times the depth z.
-        inside = (z > 0.0) & (x >= u0 * z) & (x <= u1 * z) & (y >= v0 * z) & (y <= v1 * z) & (farthest * z <= 1.0)
-        maybe[i] = inside
+        x, y, z = points[0, i] - cx, points[1, i] - cy, points[2, i] - cz
+        depth = p6 * x + p7 * y + p8 * z
+        u, v, inverse = (p0 * x + p1 * y + p2 * z) / depth, (p3 * x + p4 * y + p5 * z) / depth, 1.0 / depth
+        inside = (depth > 1e-6) & (u >= left) & (u < right) & (v >= top) & (v < bottom) & (inverse > least)
+        at[0, i], at[1, i], at[2, i], maybe[i] = u, v, inverse, inside
         some += inside
     return some > 0
