@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from types import ModuleType
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from mirage_env import kernels
 from mirage_env.geometry import Array
 from mirage_env.memory import raster, sightlines, surfel, writable
 from mirage_env.memory.cameras import Targets
@@ -40,16 +39,9 @@ def reading_by(path: ReadPath) -> Iterator[None]:
 
 def compiled(device: torch.device, name: str = "read") -> ModuleType | None:
     """The module of ``memory.compiled`` with this name, for memories on ``device``; None where torch does its work."""
-    return _kernels(name) if _chosen == "fastest" and device.type == "cpu" else None
-
-
-@cache
-def _kernels(name: str) -> ModuleType | None:
-    try:
-        importlib.import_module("numba")
-    except ImportError:  # not installed, or not made for this Python or NumPy
+    if _chosen != "fastest" or device.type != "cpu":
         return None
-    return importlib.import_module(f"mirage_env.memory.compiled.{name}")
+    return kernels.load(f"mirage_env.memory.compiled.{name}")
 
 
 def read_footprints(jobs: Sequence[Job], cameras: Targets, canvas: Canvas) -> None:

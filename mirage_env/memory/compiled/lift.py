@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mirage_env.geometry import Array
-from mirage_env.memory.compiled.kernel import kernel
+from mirage_env.kernels import kernel
 from mirage_env.memory.store import KEY_ROW_SHIFT, Tokens
 from mirage_env.memory.surfel import BEND, EDGE, HALF, JUMP, MAX_TILT, lift_matrix
 

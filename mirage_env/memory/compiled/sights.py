@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from mirage_env.geometry import Array
-from mirage_env.memory.compiled.kernel import kernel
+from mirage_env.kernels import kernel
 from mirage_env.memory.store import KEY_MASK, KEY_ROW_SHIFT, KEY_VIEW_SHIFT
 
 SIGHT = 17
@@ -310,9 +310,7 @@ def _ball(points: Array, count: int) -> tuple[float, float, float, float]:
 
 
 @kernel
-def _out_of_view(
-    frustum: Array, sight: Array, x: float, y: float, z: float, radius: float, nearer: float
-) -> bool:
+def _out_of_view(frustum: Array, sight: Array, x: float, y: float, z: float, radius: float, nearer: float) -> bool:
     """Whether nothing in a ball lies before what a view saw: it is beside its frustum, or farther than all of that."""
     right, down, ahead = x - sight[0], y - sight[1], z - sight[2]
     rounding = SLACK * (abs(right) + abs(down) + abs(ahead) + radius)
