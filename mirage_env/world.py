@@ -202,7 +202,8 @@ class WorldModel:
         """The worlds seen from their poses (B, 4, 4); one pass of each network serves all that need it.
 
         What the memories show is the same as in single steps, bit for bit; what the networks add to it may differ in
-        the last bits (about 1e-6), because convolutions round differently for other batch sizes.
+        the last bits (about 1e-6), because convolutions round differently for other batch sizes. Where one state is
+        named several times with one pose, its step is made once, and its results are the same objects.
 
         Args:
             states: B worlds with cameras of one resolution.
@@ -224,6 +225,15 @@ class WorldModel:
         sizes = {self._grid_size(state) for state in states}
         if len(sizes) != 1:
             raise ValueError(f"all states of a batch need one resolution, got {sorted(s.resolution for s in states)}")
+        # A planner steps forks of one world, many of them alike: what follows from the same is the same.
+        steps = [(id(state), pose.tobytes()) for state, pose in zip(states, poses, strict=True)]
+        first = {step: i for i, step in reversed([*enumerate(steps)])}
+        if len(first) < len(steps):
+            some = [*first.values()]
+            made = self.step_batch([states[i] for i in some], poses[some], imagine, threshold)
+            results = dict(zip(first, zip(*made, strict=True), strict=True))
+            after, frames = zip(*(results[step] for step in steps), strict=True)
+            return [*after], [*frames]
         grid_K = np.stack([self._grid(state.intrinsics) for state in states])
         size = sizes.pop()
         shown = view = read_many([state.memory for state in states], poses, grid_K, size=size)
