@@ -153,7 +153,7 @@ class WorldModel:
         What was imagined before does not keep the image out; where both lie on one surface, a read shows what the
         camera saw.
         """
-        self._check_fits(state)
+        self.check_fits(state)
         if hfov is None:
             hfov = float(np.degrees(2 * np.arctan(state.resolution[1] / 2 / state.intrinsics[0, 0])))
         geometry.check_hfov(hfov)
@@ -221,7 +221,7 @@ class WorldModel:
         if len(states) == 0 or poses.shape != (len(states), 4, 4):
             raise ValueError(f"step_batch needs one 4x4 pose per state: got {len(states)} states, poses {poses.shape}")
         for state in states:
-            self._check_fits(state)
+            self.check_fits(state)
         sizes = {self._grid_size(state) for state in states}
         if len(sizes) != 1:
             raise ValueError(f"all states of a batch need one resolution, got {sorted(s.resolution for s in states)}")
@@ -297,7 +297,8 @@ class WorldModel:
     def _networks(self) -> Networks:
         return Networks(self.depth_model, self.denoiser, self.denoiser_steps)
 
-    def _check_fits(self, state: WorldState) -> None:
+    def check_fits(self, state: WorldState) -> None:
+        """Raise ValueError unless this model can go on from the state."""
         if state.memory.channels != self.codec.channels:
             raise ValueError(
                 f"the state's latents have {state.memory.channels} channels, those of model {self.name!r} "
