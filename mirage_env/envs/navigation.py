@@ -190,7 +190,7 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         Raises:
             gymnasium.error.ResetNeeded: before the first ``reset``.
         """
-        episode, generator = self._episode(), copy.deepcopy(self.np_random.bit_generator.state)
+        episode, generator = self._episode(), dict(copy.deepcopy(self.np_random.bit_generator.state))
         return EnvSnapshot(self.simulator.snapshot(), episode, generator)
 
     def restore(self, snapshot: EnvSnapshot) -> tuple[Any, dict[str, Any]]:
