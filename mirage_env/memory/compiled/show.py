@@ -82,6 +82,7 @@ def veto(
     ``lift`` (3, 4) is the camera's, from grid positions and z-depths to world points.
     """
     point, at, before = np.empty((3, 1)), np.empty((3, 1)), np.empty(1, dtype=np.bool_)
+    place = np.empty((2, 1), dtype=np.int64)
     for i in range(count):
         other = behind[i]
         if other < 0 or whole[1, other] != job:
@@ -92,7 +93,7 @@ def veto(
         point[1, 0] = (lift[1, 0] * u + lift[1, 1] * v + lift[1, 2]) * depth + lift[1, 3]
         point[2, 0] = (lift[2, 0] * u + lift[2, 1] * v + lift[2, 2]) * depth + lift[2, 3]
         view = key[whole[2, other]] >> KEY_VIEW_SHIFT
-        wrong[i] = before_surface(key, plane, imagined, sights, starts, view, point, 1, _FARTHER, at, before)
+        wrong[i] = before_surface(key, plane, imagined, sights, starts, view, point, 1, _FARTHER, at, place, before)
 
 
 @kernel
