@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from mirage_env.geometry import Array
 from mirage_env.memory.protocol import SpatialMemory, look_along
@@ -41,19 +42,21 @@ def doubtful_ways(memories: Sequence[SpatialMemory], depth: Tensor, seen: Tensor
     Returns:
         (B, h, w) float32 from 0 to 1; 0 for at most ``FREE_WAY``, and where it was not asked.
     """
+    batch, height, width = depth.shape
     z, lens = depth.double(), torch.as_tensor(np.asarray(K, dtype=np.float64))
-    right, down = (torch.arange(side, dtype=torch.float64) + 0.5 for side in (depth.shape[2], depth.shape[1]))
-    x, y = ((centre - lens[:, k, 2, None]) / lens[:, k, k, None] for k, centre in ((0, right), (1, down)))
+    right, down = torch.arange(width, dtype=torch.float64) + 0.5, torch.arange(height, dtype=torch.float64) + 0.5
+    x, y = (right - lens[:, :1, 2]) / lens[:, :1, 0], (down - lens[:, 1:2, 2]) / lens[:, 1:2, 1]
     length = z * ((x * x)[:, None, :] + (y * y)[:, :, None] + 1).sqrt()
-    doubt = torch.zeros(depth.shape)
-    asked = seen & (length > FREE_WAY)
-    world, row, col = asked.nonzero(as_tuple=True)
+    world, row, col = (seen & (length > FREE_WAY)).nonzero(as_tuple=True)
+    at = (world * height + row) * width + col
     share = (torch.arange(_SAMPLES, dtype=torch.float64) + 0.5) / _SAMPLES
-    pixels = torch.stack([right[col], down[row]], dim=-1)
-    known = look_along(memories, rays_of(world, pixels, z[asked][:, None] * share, K, poses))
-    unknown = (1 - known.sum(1, dtype=torch.float64) / _SAMPLES) * length[asked]
-    doubt[asked] = (1 - (-(((unknown - FREE_WAY).clamp_min(0) / DOUBTFUL_WAY) ** 2)).exp()).float()
-    return doubt
+    rays = rays_of(world, torch.stack([right[col], down[row]], dim=-1), z.view(-1)[at, None] * share, K, poses)
+    # Summed up one by one: quicker than over a dimension of a few.
+    known = sum(look_along(memories, rays).view(torch.uint8).unbind(1))
+    unknown = (1 - known.double() / _SAMPLES) * length.view(-1)[at]
+    doubt = torch.zeros(batch * height * width)
+    doubt[at] = (1 - (-(((unknown - FREE_WAY).clamp_min(0) / DOUBTFUL_WAY) ** 2)).exp()).float()
+    return doubt.view(depth.shape)
 
 
 def behind_seen_space(
@@ -76,17 +79,20 @@ def behind_seen_space(
         still.
     """
     world, row, col = (imagined & (depth > 0)).nonzero(as_tuple=True)
+    moved, keep, everywhere = depth.clone(), torch.ones_like(imagined), torch.arange(len(row))
+    if not len(row):
+        return moved, keep
     # The centre and the corners of a cell: no part of what it adds may stand in the way.
     offsets = torch.tensor([[0.0, 0.0], [-0.5, -0.5], [-0.5, 0.5], [0.5, -0.5], [0.5, 0.5]], dtype=torch.float64)
     pixels = torch.stack([col + 0.5, row + 0.5], dim=-1).double()[:, None] + offsets
 
     def blocked(z: Tensor, which: Tensor) -> Tensor:
-        """(n, m) for m depths (n, 5, m) of n cells."""
+        """(n, m) for depths (n, 5, m) of n cells."""
         n, corners, m = z.shape
-        rays = rays_of(world[which].repeat_interleave(corners), pixels[which].view(-1, 2), z.reshape(-1, m), K, poses)
+        cameras = world[which].repeat_interleave(corners)
+        rays = rays_of(cameras, pixels[which].view(-1, 2), z.reshape(-1, m), K, poses)
         return look_along(memories, rays).view(n, corners, m).any(1)
 
-    moved, keep, everywhere = depth.clone(), torch.ones_like(imagined), torch.arange(len(row))
     first = depth[world, row, col]
     wrong = blocked(first[:, None, None].expand(-1, 5, 1), everywhere).nonzero()[:, 0]
     if len(wrong):
@@ -95,12 +101,19 @@ def behind_seen_space(
         chosen = farther.gather(1, free.to(torch.uint8).argmax(1)[:, None])[:, 0]
         moved[world[wrong], row[wrong], col[wrong]] = chosen
     # As the memory will hold it, tilted like its neighbours.
-    tilted = torch.empty(len(row), 5, dtype=torch.float64)
-    for i in world.unique().tolist():
-        mine = world == i
-        inverse, slopes = inverse_depth_slopes(moved[i].double())
-        at = (row[mine], col[mine])
-        right, down = (slopes[k][at][:, None] * offsets[:, k] for k in range(2))
-        tilted[mine] = inverse[at][:, None] + (right + down)
+    inverse, slopes = _inverse_depth_slopes(moved, world.unique())
+    tilted = inverse[world, row, col, None] + (slopes[:, world, row, col].T @ offsets.T)
     keep[world, row, col] = ~blocked(1 / tilted.clamp_min(1e-6)[..., None], everywhere)[:, 0]
     return moved, keep
+
+
+def _inverse_depth_slopes(depth: Tensor, worlds: Tensor) -> tuple[Tensor, Tensor]:
+    """``inverse_depth_slopes`` of some of the grids (B, h, w): (B, h, w) and (2, B, h, w), 0 for the others."""
+    batch, height, width = depth.shape
+    # One grid of all, with an empty line below each, over which no slope reaches.
+    tall = functional.pad(depth[worlds].double(), (0, 0, 0, 1)).view(-1, width)
+    inverse, slopes = inverse_depth_slopes(tall)
+    found = torch.cat([inverse[None], slopes])
+    grids = torch.zeros(3, batch, height, width, dtype=torch.float64)
+    grids[:, worlds] = found.view(3, len(worlds), height + 1, width)[:, :, :height]
+    return grids[0], grids[1:]

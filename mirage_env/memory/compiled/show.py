@@ -81,17 +81,19 @@ def veto(
 
     ``lift`` (3, 4) is the camera's, from grid positions and z-depths to world points.
     """
+    point, at, before = np.empty((3, 1)), np.empty((3, 1)), np.empty(1, dtype=np.bool_)
+    place = np.empty((2, 1), dtype=np.int64)
     for i in range(count):
         other = behind[i]
         if other < 0 or whole[1, other] != job:
             continue
         cell = whole[0, i] - first_cell
         u, v, depth = cell % width + 0.5, cell // width + 0.5, exact[0, i]
-        x = (lift[0, 0] * u + lift[0, 1] * v + lift[0, 2]) * depth + lift[0, 3]
-        y = (lift[1, 0] * u + lift[1, 1] * v + lift[1, 2]) * depth + lift[1, 3]
-        z = (lift[2, 0] * u + lift[2, 1] * v + lift[2, 2]) * depth + lift[2, 3]
+        point[0, 0] = (lift[0, 0] * u + lift[0, 1] * v + lift[0, 2]) * depth + lift[0, 3]
+        point[1, 0] = (lift[1, 0] * u + lift[1, 1] * v + lift[1, 2]) * depth + lift[1, 3]
+        point[2, 0] = (lift[2, 0] * u + lift[2, 1] * v + lift[2, 2]) * depth + lift[2, 3]
         view = key[whole[2, other]] >> KEY_VIEW_SHIFT
-        wrong[i] = before_surface(key, plane, imagined, sights, starts, view, x, y, z, _FARTHER)
+        wrong[i] = before_surface(key, plane, imagined, sights, starts, view, point, 1, _FARTHER, at, place, before)
 
 
 @kernel

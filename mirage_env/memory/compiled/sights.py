@@ -81,66 +81,33 @@ def before_surface(
     sights: Array,
     starts: Array,
     view: int,
-    x: float,
-    y: float,
-    z: float,
+    points: Array,
+    count: int,
     nearer: float,
+    at: Array,
+    cell: Array,
+    before: Array,
 ) -> bool:
-    """``sightlines.in_front`` for one point and one view; ``nearer`` is 1 + margin."""
-    sight = sights[view]
-    right, down, ahead = x - sight[0], y - sight[1], z - sight[2]
-    depth = sight[9] * right + sight[10] * down + sight[11] * ahead
-    if not depth > 1e-6:
-        return False
-    u = (sight[3] * right + sight[4] * down + sight[5] * ahead) / depth
-    if not (u >= sight[12] and u < sight[13]):
-        return False
-    v = (sight[6] * right + sight[7] * down + sight[8] * ahead) / depth
-    if not (v >= sight[14] and v < sight[15]):
-        return False
-    inverse = 1.0 / depth
-    if nearer >= 0.0 and not inverse > sight[16] * nearer:
-        return False
-    return _before_token(key, plane, imagined, sight, starts[view], starts[view + 1], view, u, v, inverse, nearer)
+    """``sightlines.in_front`` for points (3, count) and one view; ``nearer`` is 1 + margin.
 
-
-@kernel
-def _before_token(
-    key: Array,
-    plane: Array,
-    imagined: Array,
-    sight: Array,
-    first: int,
-    end: int,
-    view: int,
-    u: float,
-    v: float,
-    inverse: float,
-    nearer: float,
-) -> bool:
-    """Whether the token of a view's cell at (u, v), one of those from ``first`` to ``end``, is seen and lies behind."""
-    left, top = np.floor(u), np.floor(v)
-    col, row = np.int64(left), np.int64(top)
-    wanted = (view << KEY_VIEW_SHIFT) | (row << KEY_ROW_SHIFT) | col
-    # Where the view has all cells of its rectangle, it is here.
-    at = first + np.int64((top - sight[14]) * (sight[13] - sight[12]) + (left - sight[12]))
-    if at >= end or key[at] != wanted:
-        if at >= end:
-            at = lower_bound(key, wanted, first, end)
-        elif key[at] > wanted:
-            at = lower_bound(key, wanted, first, at)
-        else:
-            at = lower_bound(key, wanted, at + 1, end)
-        if at == end or key[at] != wanted:
-            return False
-    if imagined[at] != 0:
+    Sets ``before`` (count,); ``at`` (3, count) float64 and ``cell`` (2, count) int64 are room to work in. False if no
+    point is before what the view saw.
+    """
+    if not _projected(sights[view], points, count, nearer, at, cell, before):
         return False
-    surface = (
-        np.float64(plane[0, at])
-        + (u - left - 0.5) * np.float64(plane[1, at])
-        + (v - top - 0.5) * np.float64(plane[2, at])
-    )
-    return inverse > surface * nearer
+    number, first, end, some = view << KEY_VIEW_SHIFT, starts[view], starts[view + 1], False
+    for i in range(count):
+        if before[i]:
+            # Where the view has all cells of its rectangle, it is here.
+            wanted, token = number | cell[0, i], first + cell[1, i]
+            if token >= end or key[token] != wanted:
+                token = lower_bound(key, wanted, first, end)
+            before[i] = False
+            if token < end and key[token] == wanted and imagined[token] == 0:
+                along_u, along_v = np.float64(plane[1, token]), np.float64(plane[2, token])
+                before[i] = at[2, i] > (np.float64(plane[0, token]) + at[0, i] * along_u + at[1, i] * along_v) * nearer
+                some |= before[i]
+    return some
 
 
 @kernel
@@ -158,7 +125,7 @@ def look_through(
     """Set ``found`` (N,) where a view has something behind the point (N, 3) that a camera saw; see ``sightlines``."""
     order, frusta = _seeing(sights, views)
     left, index = np.empty((3, CHUNK)), np.empty(CHUNK, dtype=np.int64)
-    at, maybe = np.empty((3, CHUNK)), np.empty(CHUNK, dtype=np.bool_)
+    at, cell, before = np.empty((3, CHUNK)), np.empty((2, CHUNK), dtype=np.int64), np.empty(CHUNK, dtype=np.bool_)
     for start in range(0, points.shape[0], CHUNK):
         count = 0
         for i in range(start, min(start + CHUNK, points.shape[0])):
@@ -166,7 +133,7 @@ def look_through(
                 left[0, count], left[1, count], left[2, count] = points[i, 0], points[i, 1], points[i, 2]
                 index[count] = i
                 count += 1
-        _look(key, plane, imagined, sights, starts, order, frusta, left, index, count, nearer, at, maybe, found)
+        _look(key, plane, imagined, sights, starts, order, frusta, left, index, count, nearer, at, cell, before, found)
 
 
 @kernel
@@ -194,7 +161,10 @@ def look_along(
     """
     order, frusta = _seeing(sights, views)
     left, index = np.empty((3, CHUNK)), np.empty(CHUNK, dtype=np.int64)
-    at, maybe = np.empty((3, CHUNK)), np.empty(CHUNK, dtype=np.bool_)
+    at, cell, before = np.empty((3, CHUNK)), np.empty((2, CHUNK), dtype=np.int64), np.empty(CHUNK, dtype=np.bool_)
+    t00, t01, t02, t03 = T[0, 0], T[0, 1], T[0, 2], T[0, 3]
+    t10, t11, t12, t13 = T[1, 0], T[1, 1], T[1, 2], T[1, 3]
+    t20, t21, t22, t23 = T[2, 0], T[2, 1], T[2, 2], T[2, 3]
     rays, steps = depth.shape
     count = 0
     for ray in range(rays):
@@ -205,14 +175,31 @@ def look_along(
                 continue
             z = depth[ray, step]
             x, y = across * z, along * z
-            for k in range(3):
-                left[k, count] = T[k, 0] * x + T[k, 1] * y + T[k, 2] * z + T[k, 3]
+            left[0, count] = t00 * x + t01 * y + t02 * z + t03
+            left[1, count] = t10 * x + t11 * y + t12 * z + t13
+            left[2, count] = t20 * x + t21 * y + t22 * z + t23
             index[count] = i
             count += 1
             if count == CHUNK:
-                _look(key, plane, imagined, sights, starts, order, frusta, left, index, count, nearer, at, maybe, found)
+                _look(
+                    key,
+                    plane,
+                    imagined,
+                    sights,
+                    starts,
+                    order,
+                    frusta,
+                    left,
+                    index,
+                    count,
+                    nearer,
+                    at,
+                    cell,
+                    before,
+                    found,
+                )
                 count = 0
-    _look(key, plane, imagined, sights, starts, order, frusta, left, index, count, nearer, at, maybe, found)
+    _look(key, plane, imagined, sights, starts, order, frusta, left, index, count, nearer, at, cell, before, found)
 
 
 @kernel
@@ -229,13 +216,14 @@ def _look(
     count: int,
     nearer: float,
     at: Array,
-    maybe: Array,
+    cell: Array,
+    before: Array,
     found: Array,
 ) -> None:
     """Set ``found[index]`` of those of the points ``left`` (3, count) that lie before what a view saw.
 
     Views are asked in their ``order``, in which each then comes to the front that knew of a point: mostly, few know
-    most. ``at`` and ``maybe`` are room to work in.
+    most. ``at``, ``cell`` and ``before`` are room to work in.
     """
     x, y, z, radius = _ball(left, count) if frusta.size and count > 0 else (0.0, 0.0, 0.0, 0.0)
     for turn in range(len(order)):
@@ -244,23 +232,20 @@ def _look(
         view = order[turn, 0]
         if frusta.size and _out_of_view(frusta[order[turn, 1]], sights[view], x, y, z, radius, nearer):
             continue
-        if not _projected(sights[view], left, count, nearer, at, maybe):
+        if not before_surface(key, plane, imagined, sights, starts, view, left, count, nearer, at, cell, before):
             continue
-        sight, first, end, kept = sights[view], starts[view], starts[view + 1], 0
+        kept = 0
         for i in range(count):
-            if maybe[i] and _before_token(
-                key, plane, imagined, sight, first, end, view, at[0, i], at[1, i], at[2, i], nearer
-            ):
+            if before[i]:
                 found[index[i]] = True
             else:
                 left[0, kept], left[1, kept], left[2, kept], index[kept] = left[0, i], left[1, i], left[2, i], index[i]
                 kept += 1
-        if kept < count and turn > 0:
-            rank = order[turn, 1]
-            for k in range(turn, 0, -1):
-                order[k, 0], order[k, 1] = order[k - 1, 0], order[k - 1, 1]
-            order[0, 0], order[0, 1] = view, rank
         count = kept
+        rank = order[turn, 1]
+        for k in range(turn, 0, -1):
+            order[k, 0], order[k, 1] = order[k - 1, 0], order[k - 1, 1]
+        order[0, 0], order[0, 1] = view, rank
 
 
 @kernel
@@ -313,29 +298,33 @@ def _ball(points: Array, count: int) -> tuple[float, float, float, float]:
 def _out_of_view(frustum: Array, sight: Array, x: float, y: float, z: float, radius: float, nearer: float) -> bool:
     """Whether nothing in a ball lies before what a view saw: it is beside its frustum, or farther than all of that."""
     right, down, ahead = x - sight[0], y - sight[1], z - sight[2]
-    rounding = SLACK * (abs(right) + abs(down) + abs(ahead) + radius)
-    reach = radius + frustum[13] / SLACK * rounding
+    size = abs(right) + abs(down) + abs(ahead) + radius
+    reach = radius + frustum[13] * size
     for side in range(0, 12, 3):
         if frustum[side] * right + frustum[side + 1] * down + frustum[side + 2] * ahead + reach < 0.0:
             return True
-    depth, reach = sight[9] * right + sight[10] * down + sight[11] * ahead, frustum[12] * (radius + rounding)
-    if depth + reach < 0.0:
-        return True
-    return nearer >= 0.0 and depth > reach and (depth - reach) * sight[16] * nearer > 1.0
+    depth, reach = sight[9] * right + sight[10] * down + sight[11] * ahead, frustum[12] * (radius + SLACK * size)
+    return depth + reach < 0.0 or (nearer >= 0.0 and depth > reach and (depth - reach) * sight[16] * nearer > 1.0)
 
 
 @kernel
-def _projected(sight: Array, points: Array, count: int, nearer: float, at: Array, maybe: Array) -> bool:
-    """Where points (3, count) lie ``at`` in a view (3, count): column, row, and inverse depth. No loop could be plainer:
-    it is done for several points at a time.
+def _projected(sight: Array, points: Array, count: int, nearer: float, at: Array, cell: Array, before: Array) -> bool:
+    """Where points (3, count) lie in a view; without a branch, so that several are done at a time.
 
-    ``maybe`` (count,) marks those before something that the view saw, as far as its rectangle and its farthest depth
-    tell. False if there are none.
+    Args:
+        at: (3, count), to be filled: columns and rows to the right of and below the middle of a cell; inverse depth.
+        cell: (2, count), to be filled: that cell's key in its view, and its number in the rectangle that the view saw.
+        before: (count,), to be filled: whether the point lies before something that was seen, as far as the rectangle
+            and the farthest depth in it tell; only then the others mean something.
+
+    Returns:
+        False if no point does.
     """
     cx, cy, cz = sight[0], sight[1], sight[2]
     p0, p1, p2, p3, p4, p5 = sight[3], sight[4], sight[5], sight[6], sight[7], sight[8]
     p6, p7, p8 = sight[9], sight[10], sight[11]
     left, right, top, bottom = sight[12], sight[13], sight[14], sight[15]
+    width = right - left
     least = sight[16] * nearer if nearer >= 0.0 else -np.inf
     some = 0
     for i in range(count):
@@ -343,6 +332,10 @@ def _projected(sight: Array, points: Array, count: int, nearer: float, at: Array
         depth = p6 * x + p7 * y + p8 * z
         u, v, inverse = (p0 * x + p1 * y + p2 * z) / depth, (p3 * x + p4 * y + p5 * z) / depth, 1.0 / depth
         inside = (depth > 1e-6) & (u >= left) & (u < right) & (v >= top) & (v < bottom) & (inverse > least)
-        at[0, i], at[1, i], at[2, i], maybe[i] = u, v, inverse, inside
+        col, row = np.floor(u) if inside else left, np.floor(v) if inside else top
+        at[0, i], at[1, i], at[2, i] = u - col - 0.5, v - row - 0.5, inverse
+        cell[0, i] = (np.int64(row) << KEY_ROW_SHIFT) | np.int64(col)
+        cell[1, i] = np.int64((row - top) * width + (col - left))
+        before[i] = inside
         some += inside
     return some > 0
