@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mirage_env.memory.paths import compiled
 from mirage_env.memory.store import KEY_MASK, KEY_ROW_SHIFT, KEY_VIEW_SHIFT, Part, Tokens
 from mirage_env.memory.surfel import TRIMMED
 
@@ -42,9 +43,12 @@ class Surfels(NamedTuple):
 def surfels_of(parts: Iterable[Part], start: int, device: torch.device) -> Surfels:
     """The surfels of all living tokens from number ``start`` on, in order of writing."""
     found, base = [], 0
+    part_surfels = _part_surfels
+    if compiled(device) is not None:
+        from mirage_env.memory.compiled.patches import part_surfels
     for part in parts:
         if base + part.count > start:
-            found.append(_part_surfels(part.kept, max(start - base, 0)))
+            found.append(part_surfels(part.kept, max(start - base, 0)))
         base += part.count
     if not found:
         empty = torch.zeros(0, 3, device=device)

@@ -1,0 +1,73 @@
+"""The compiled counterpart of ``patches.surfels_of`` for one part."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from mirage_env.geometry import Array
+from mirage_env.memory.compiled.kernel import kernel
+from mirage_env.memory.patches import BRIDGE, SAME_PLANE, Surfels
+from mirage_env.memory.store import KEY_MASK, KEY_ROW_SHIFT, KEY_VIEW_SHIFT, Tokens
+from mirage_env.memory.surfel import TRIMMED
+
+_SAME_PLANE, _BRIDGE = np.float32(SAME_PLANE), np.float32(BRIDGE)
+
+
+def part_surfels(tokens: Tokens, first: int) -> Surfels:
+    """The surfels of the tokens of one part from its ``first`` on."""
+    count = tokens.key.shape[0] - first
+    positions, tangents_u, tangents_v, viewpoints = (np.empty((count, 3), dtype=np.float32) for _ in range(4))
+    extents, bridges = np.empty((count, 4), dtype=np.float32), np.empty(count, dtype=np.bool_)
+    _fill(
+        tokens.sphere.numpy(), tokens.plane.numpy(), tokens.trim.numpy(), tokens.key.numpy(), tokens.lift.numpy(),
+        first, positions, tangents_u, tangents_v, extents, viewpoints, bridges,
+    )  # fmt: skip
+    columns = (torch.from_numpy(column) for column in (positions, tangents_u, tangents_v, extents, viewpoints, bridges))
+    return Surfels(*columns, tokens.imagined[first:])
+
+
+@kernel
+def _fill(
+    sphere: Array, plane: Array, trim: Array, keys: Array, lifts: Array, first: int,
+    positions: Array, tangents_u: Array, tangents_v: Array, extents: Array, viewpoints: Array, bridges: Array,
+) -> None:  # fmt: skip
+    for k in range(first, keys.shape[0]):
+        i, key = k - first, keys[k]
+        u, v = (key & KEY_MASK) + 0.5, (key >> KEY_ROW_SHIFT & KEY_MASK) + 0.5
+        lift = lifts[key >> KEY_VIEW_SHIFT]
+        inverse, slope_u, slope_v = np.float64(plane[0, k]), np.float64(plane[1, k]), np.float64(plane[2, k])
+        for axis in range(3):
+            along_u, along_v = lift[4 * axis], lift[4 * axis + 1]
+            # The world point is ray / inverse + centre; both the ray and the inverse depth are affine in (u, v).
+            ray = along_u * u + along_v * v + lift[4 * axis + 2]
+            positions[i, axis] = sphere[axis, k]
+            tangents_u[i, axis] = (along_u - ray / inverse * slope_u) / inverse
+            tangents_v[i, axis] = (along_v - ray / inverse * slope_v) / inverse
+            viewpoints[i, axis] = lift[4 * axis + 3]
+        for side in range(4):
+            extents[i, side] = TRIMMED if trim[k] >> side & 1 else 0.5
+        bridges[i] = _bridges(keys, plane, k, 1, 1) or _bridges(keys, plane, k, 1 << KEY_ROW_SHIFT, 2)
+
+
+@kernel
+def _bridges(keys: Array, plane: Array, k: int, step: int, axis: int) -> bool:
+    """Whether token ``k`` lies between its neighbours along a column or row, and neither continues its plane."""
+    before, after = _number(keys, keys[k] - step), _number(keys, keys[k] + step)
+    if before < 0 or after < 0:
+        return False
+    inverse, slope = plane[0, k], plane[axis, k]
+    rise_before, rise_after = plane[0, before] - inverse, plane[0, after] - inverse
+    same = _SAME_PLANE * inverse
+    if not (max(abs(rise_before + slope), abs(plane[axis, before] - slope)) > same):
+        return False
+    if not (max(abs(rise_after - slope), abs(plane[axis, after] - slope)) > same):
+        return False
+    return rise_before * rise_after < 0 and abs(rise_before - rise_after) > _BRIDGE * inverse
+
+
+@kernel
+def _number(keys: Array, wanted: int) -> int:
+    """The number of the token with this key; -1: there is none."""
+    at = np.searchsorted(keys, wanted)
+    return at if at < keys.shape[0] and keys[at] == wanted else -1
