@@ -21,61 +21,78 @@ def fill(blocked: Array, radius: float, outside_free: bool, row: int, column: in
     Only obstacles that are near enough to make a difference are looked for: first along columns, then along rows.
     """
     near, deep = math.ceil(radius + NEAR), math.ceil(DEEP) + 1
-    margin = max(near, deep)
+    margin, lowest = max(near, deep), -DEEP - radius
     height, width = field.shape
-    inside = np.empty((height + 2 * margin, width + 2 * margin), dtype=np.bool_)
-    for r in range(inside.shape[0]):
-        at = r + row - margin
-        for c in range(inside.shape[1]):
-            beside = c + column - margin
-            known = 0 <= at < blocked.shape[0] and 0 <= beside < blocked.shape[1]
-            inside[r, c] = blocked[at, beside] if known else not outside_free
-    to_blocked, to_free = _along_columns(inside, True, near), _along_columns(inside, False, deep)
-    out, deeper = np.empty(width, dtype=np.int32), np.empty(width, dtype=np.int32)
+    inside = _framed(blocked, outside_free, row - margin, column - margin, height + 2 * margin, width + 2 * margin)
+    squares = _along_columns(inside, near)
     for r in range(height):
-        _along_row(to_blocked[r + margin], margin, near, out)
-        some = False
+        line, walls = field[r], inside[r + margin, margin : margin + width]
+        _along_row(squares[r + margin], margin, near, line)
         for c in range(width):
-            some |= inside[r + margin, c + margin]
-        if some:
-            _along_row(to_free[r + margin], margin, deep, deeper)
+            line[c] = min(math.sqrt(line[c]) - radius, NEAR)
         for c in range(width):
-            if inside[r + margin, c + margin]:
-                value = 0.0 - max(math.sqrt(np.float64(deeper[c])) - 1.0, 0.0) - radius
-            else:
-                value = math.sqrt(np.float64(out[c])) - radius
-            field[r, c] = min(max(value, -DEEP - radius), NEAR)
+            if walls[c]:
+                depth = max(math.sqrt(np.float64(_depth(inside, r + margin, c + margin, deep))) - 1.0, 0.0)
+                line[c] = max(0.0 - depth - radius, lowest)
 
 
 @kernel
-def _along_columns(inside: Array, wanted: bool, most: int) -> Array:
-    """Squares (H, W) int32 of how many rows away the nearest cell is that is ``wanted``; at most (most + 1)**2."""
+def _framed(blocked: Array, outside_free: bool, row: int, column: int, height: int, width: int) -> Array:
+    """The cells (height, width) from cell (row, column) on, which may lie beyond the grid."""
+    framed = np.full((height, width), not outside_free)
+    top, bottom = max(-row, 0), min(blocked.shape[0] - row, height)
+    left, right = max(-column, 0), min(blocked.shape[1] - column, width)
+    if top < bottom and left < right:
+        framed[top:bottom, left:right] = blocked[top + row : bottom + row, left + column : right + column]
+    return framed
+
+
+@kernel
+def _along_columns(inside: Array, most: int) -> Array:
+    """Squares (H, W) of how many rows away the nearest obstacle is; at most (most + 1)**2."""
     rows, columns = inside.shape
-    far = np.int32(most + 1)
-    away = np.empty((rows, columns), dtype=np.int32)
-    for c in range(columns):
-        away[0, c] = 0 if inside[0, c] == wanted else far
-    for r in range(1, rows):
-        for c in range(columns):
-            away[r, c] = 0 if inside[r, c] == wanted else min(away[r - 1, c] + 1, far)
-    for r in range(rows - 2, -1, -1):
-        for c in range(columns):
-            away[r, c] = min(away[r, c], away[r + 1, c] + 1)
+    far = most + 1.0
+    away = np.empty((rows, columns))
+    above = np.full(columns, far)
     for r in range(rows):
+        line, walls = away[r], inside[r]
         for c in range(columns):
-            away[r, c] *= away[r, c]
-    return away
+            line[c] = 0.0 if walls[c] else min(above[c] + 1.0, far)
+        above = line
+    for r in range(rows - 2, -1, -1):
+        line, below = away[r], away[r + 1]
+        for c in range(columns):
+            line[c] = min(line[c], below[c] + 1.0)
+    return away * away
 
 
 @kernel
 def _along_row(squares: Array, margin: int, most: int, least: Array) -> None:
-    """Least squared distances (W,) int32, from the squares (W + 2 margin,) of distances along columns."""
-    for c in range(least.shape[0]):
-        least[c] = squares[c + margin]
+    """Least squared distances (W,), from the squares (W + 2 margin,) of distances along columns."""
+    width = least.shape[0]
+    least[:] = squares[margin : margin + width]
     for step in range(1, most + 1):
-        square, left, right = np.int32(step * step), margin - step, margin + step
-        for c in range(least.shape[0]):
-            least[c] = min(least[c], min(squares[c + left], squares[c + right]) + square)
+        square = np.float64(step * step)
+        left, right = squares[margin - step : margin - step + width], squares[margin + step : margin + step + width]
+        for c in range(width):
+            least[c] = min(least[c], min(left[c], right[c]) + square)
+
+
+@kernel
+def _depth(inside: Array, r: int, c: int, most: int) -> int:
+    """The squared distance from an obstacle's cell to the nearest that is none; at least most**2 beyond that."""
+    if not (inside[r - 1, c] and inside[r + 1, c] and inside[r, c - 1] and inside[r, c + 1]):
+        return 1
+    least = most * most
+    # Square rings, the nearest first.
+    for ring in range(1, most):
+        if ring * ring >= least:
+            break
+        for k in range(-ring, ring + 1):
+            edge = inside[r - ring, c + k] and inside[r + ring, c + k]
+            if not (edge and inside[r + k, c - ring] and inside[r + k, c + ring]):
+                least = min(least, ring * ring + k * k)
+    return least
 
 
 @kernel

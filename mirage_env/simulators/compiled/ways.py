@@ -33,25 +33,34 @@ _TURNS, _FAR = math.sqrt(2.0), math.sqrt(5.0)
 def edges(field: Array) -> Array:
     """Which steps lead on from each cell (H + 4, W + 4) uint16: bit k stands for the k-th of ``grid_paths.OFFSETS``."""
     height, width = field.shape
-    free = np.zeros((height + 2 * FRAME, width + 2 * FRAME), dtype=np.uint16)
+    free = np.zeros((height + 2 * FRAME, width + 2 * FRAME), dtype=np.int32)
     for r in range(height):
+        line, cells = field[r], free[r + FRAME, FRAME : width + FRAME]
         for c in range(width):
-            free[r + FRAME, c + FRAME] = field[r, c] >= 0
+            cells[c] = np.int32(1) if line[c] >= 0.0 else np.int32(0)
     steps = np.zeros(free.shape, dtype=np.uint16)
     for r in range(FRAME, height + FRAME):
-        up2, up, here, down, down2 = free[r - 2], free[r - 1], free[r], free[r + 1], free[r + 2]
-        for c in range(FRAME, width + FRAME):
-            e, w, n, s = here[c + 1], here[c - 1], up[c], down[c]
-            se, sw, ne, nw = down[c + 1], down[c - 1], up[c + 1], up[c - 1]
-            # What a slanted step passes beside must be free too, or it would cut corners.
-            found = e | s << 1 | (se & (s | e)) << 2 | (sw & (s | w)) << 3
-            found |= (down[c + 2] & e & se) << 4 | (down2[c + 1] & s & se) << 5
-            found |= (down2[c - 1] & s & sw) << 6 | (down[c - 2] & w & sw) << 7
-            found |= w << 8 | n << 9 | (nw & (n | w)) << 10 | (ne & (n | e)) << 11
-            found |= (up[c - 2] & w & nw) << 12 | (up2[c - 1] & n & nw) << 13
-            found |= (up2[c + 1] & n & ne) << 14 | (up[c + 2] & e & ne) << 15
-            steps[r, c] = found if here[c] else 0
+        _edges_of_row(free[r - 2], free[r - 1], free[r], free[r + 1], free[r + 2], steps[r])
     return steps
+
+
+@kernel
+def _edges_of_row(up2: Array, up1: Array, line: Array, down1: Array, down2: Array, steps: Array) -> None:
+    width = line.shape[0] - 2 * FRAME
+    found = steps[2 : 2 + width]
+    w, here, e = line[1:], line[2:], line[3:]
+    nww, nw, n, ne, nee = up1[:width], up1[1:], up1[2:], up1[3:], up1[4:]
+    sww, sw, s, se, see = down1[:width], down1[1:], down1[2:], down1[3:], down1[4:]
+    nnw, nne, ssw, sse = up2[1:], up2[3:], down2[1:], down2[3:]
+    for c in range(width):
+        # What a slanted step passes beside must be free too, or it would cut corners.
+        bits = e[c] | s[c] << 1 | (se[c] & (s[c] | e[c])) << 2 | (sw[c] & (s[c] | w[c])) << 3
+        bits |= (see[c] & e[c] & se[c]) << 4 | (sse[c] & s[c] & se[c]) << 5
+        bits |= (ssw[c] & s[c] & sw[c]) << 6 | (sww[c] & w[c] & sw[c]) << 7
+        bits |= w[c] << 8 | n[c] << 9 | (nw[c] & (n[c] | w[c])) << 10 | (ne[c] & (n[c] | e[c])) << 11
+        bits |= (nww[c] & w[c] & nw[c]) << 12 | (nnw[c] & n[c] & nw[c]) << 13
+        bits |= (nne[c] & n[c] & ne[c]) << 14 | (nee[c] & e[c] & ne[c]) << 15
+        found[c] = bits * here[c]
 
 
 @kernel
