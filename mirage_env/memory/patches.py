@@ -54,6 +54,8 @@ def surfels_of(parts: Iterable[Part], start: int, device: torch.device) -> Surfe
         empty = torch.zeros(0, 3, device=device)
         none = torch.zeros(0, dtype=torch.bool, device=device)
         return Surfels(empty, empty, empty, torch.zeros(0, 4, device=device), empty, none, empty[:, 0])
+    if len(found) == 1:
+        return found[0]
     return Surfels(*(torch.cat(columns) for columns in zip(*found, strict=True)))
 
 
@@ -71,7 +73,7 @@ def _part_surfels(tokens: Tokens, first: int) -> Surfels:
         extents=torch.stack([torch.where(tokens.trim[first:] >> k & 1 > 0, TRIMMED, 0.5) for k in range(4)], dim=1),
         viewpoints=lift[..., 3].float(),
         bridges=_bridges(tokens.key, tokens.plane, first),
-        imagined=tokens.imagined[first:],
+        imagined=tokens.imagined[first:].clone(),
     )
 
 

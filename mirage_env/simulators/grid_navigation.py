@@ -64,7 +64,7 @@ class GridNavigation:
         self._fields: OrderedDict[bytes, PathField | None] = OrderedDict()
         self._searches: OrderedDict[bytes, PathSearch] = OrderedDict()
         self._standing: dict[tuple[float, float], bool] = {}
-        self._length: tuple[bytes, float] | None = None
+        self._latest: tuple[bytes, float] | None = None
 
     @cached_property
     def paths(self) -> GridPaths:
@@ -89,7 +89,7 @@ class GridNavigation:
         if at not in self._standing:
             if len(self._standing) >= _MAX_PLACES:
                 self._standing.clear()
-            self._standing[at] = self._window(at, 1.0).at(r, c) >= 0
+            self._standing[at] = self.paths.clearance.at(r, c) >= 0
         return self._standing[at]
 
     def snap(self, position: Any) -> Array:
@@ -138,14 +138,13 @@ class GridNavigation:
         """
         start = np.asarray(a, dtype=np.float64)
         key = start.tobytes() + np.asarray(b, dtype=np.float64).tobytes()
-        if self._length is None or self._length[0] != key:
-            self._length = key, float(self.geodesic_distances(start[None], b)[0])
-        return self._length[1]
+        if self._latest is None or self._latest[0] != key:
+            self._latest = key, _length(self._corners(start, b)) * self.cell
+        return self._latest[1]
 
     def geodesic_distances(self, points: Any, goal: Any) -> Array:
         """Geodesic distances (N,) from points (N, 3) to one goal (3,)."""
-        ways = [self._corners(point, goal) for point in np.asarray(points, dtype=np.float64)]
-        lengths = [np.sqrt((np.diff(way, axis=0) ** 2).sum(1)).sum() if len(way) else np.inf for way in ways]
+        lengths = [_length(self._corners(point, goal)) for point in np.asarray(points, dtype=np.float64)]
         return np.array(lengths, dtype=np.float64) * self.cell
 
     def shortest_path(self, a: Any, b: Any) -> Array:
@@ -252,9 +251,17 @@ def _kept(found: OrderedDict[bytes, Kept], place: Array, find: Callable[[], Kept
     return found[key]
 
 
+def _length(corners: Array) -> float:
+    """Cells along a path (N, 2); ``inf`` where there is none."""
+    if len(corners) == 2:
+        (r0, c0), (r1, c1) = corners.tolist()
+        return math.sqrt((r1 - r0) * (r1 - r0) + (c1 - c0) * (c1 - c0))
+    return float(np.sqrt((np.diff(corners, axis=0) ** 2).sum(1)).sum()) if len(corners) else math.inf
+
+
 def _finite(vector: Any, name: str) -> tuple[float, float, float]:
     try:
-        x, y, z = (float(v) for v in vector)
+        x, y, z = map(float, vector)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be three numbers (x, y, z) in metres, got {vector!r}") from error
     if not (math.isfinite(x) and math.isfinite(y) and math.isfinite(z)):

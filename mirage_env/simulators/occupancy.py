@@ -87,6 +87,13 @@ class OccupancyGrid:
         """Cells (H, W) that an agent cannot touch: obstacles, but for those where one stood."""
         return self.obstacle & ~self.stood
 
+    def blocks_as(self, other: OccupancyGrid) -> bool:
+        """Whether the same cells of the same lattice are blocked, as is plain to see: grids that may differ do not."""
+        place = (self.row, self.column, self.cell) == (other.row, other.column, other.cell)
+        return place and all(
+            getattr(self, name) is getattr(other, name) for name in ("solid", "guessed", "clear", "stood")
+        )
+
     @property
     def origin(self) -> Array:
         """World x and z (2,) of the corner of cell (0, 0)."""
@@ -183,10 +190,12 @@ class OccupancyGrid:
                 return self
         else:
             old = first
-        before, after = old - first, last - old - shape
-        width = list(zip(before.tolist(), after.tolist(), strict=True))
-        grids = (_frozen(np.pad(getattr(self, name), width)) for name in _GRIDS)
-        return replace(self, row=int(first[0]), column=int(first[1]), **dict(zip(_GRIDS, grids, strict=True)))
+        (top, left), (rows, columns), grids = old - first, shape, {}
+        for name in _GRIDS:
+            grids[name] = np.zeros(last - first, dtype=bool)
+            grids[name][top : top + rows, left : left + columns] = getattr(self, name)
+            _frozen(grids[name])
+        return replace(self, row=int(first[0]), column=int(first[1]), **grids)
 
 
 def _frozen(array: Array) -> Array:

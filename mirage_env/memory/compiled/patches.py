@@ -24,7 +24,7 @@ def part_surfels(tokens: Tokens, first: int) -> Surfels:
         first, positions, tangents_u, tangents_v, extents, viewpoints, bridges,
     )  # fmt: skip
     columns = (torch.from_numpy(column) for column in (positions, tangents_u, tangents_v, extents, viewpoints, bridges))
-    return Surfels(*columns, tokens.imagined[first:])
+    return Surfels(*columns, tokens.imagined[first:].clone())
 
 
 @kernel
