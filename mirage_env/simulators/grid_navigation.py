@@ -184,19 +184,17 @@ class GridNavigation:
         return np.array([x + moved_x, y, z + moved_z]), collided
 
     def _corners(self, a: Any, b: Any) -> Array:
-        start, goal = np.array(self._lattice(a)), np.array(self._lattice(b))
-        paths, kernels = self.paths, compiled()
+        place, end, paths, kernels = self._lattice(a), self._lattice(b), self.paths, compiled()
+        start, goal = ends = np.array([place, end])
         if kernels is not None:
-            found = kernels.ways.sight(*paths.clearance, *start, *goal)
-            if found == kernels.ways.STRAIGHT:
-                return np.stack([start, goal])
-            if found == kernels.ways.NO_WAY:
-                return np.zeros((0, 2))
-            return _kept(self._searches, goal, lambda: PathSearch(paths, goal, kernels)).path(start)
-        if not np.isfinite([start, goal]).all() or min(paths.clearance.at(*start), paths.clearance.at(*goal)) < 0:
+            found = kernels.ways.sight(*paths.clearance, *place, *end)
+            if found == kernels.ways.SEARCH:
+                return _kept(self._searches, goal, lambda: PathSearch(paths, goal, kernels)).path(start)
+            return ends if found == kernels.ways.STRAIGHT else np.zeros((0, 2))
+        if not np.isfinite(ends).all() or min(paths.clearance.at(*start), paths.clearance.at(*goal)) < 0:
             return np.zeros((0, 2))
         if paths.sees_one(start, goal):
-            return np.stack([start, goal])
+            return ends
         field = _kept(self._fields, goal, lambda: paths.to_goal(goal))
         return np.zeros((0, 2)) if field is None else paths.path(start, field)
 
