@@ -142,7 +142,7 @@ class GridPaths:
     def steps(self, kernels: Kernels) -> Array:
         """The edges as compiled loops want them, see ``compiled.ways.edges``."""
         if self._steps is None:
-            self._steps = kernels.ways.edges(self.clearance.field)
+            self._steps = np.asarray(kernels.ways.edges(self.clearance.field))
         return self._steps
 
     @cached_property

@@ -6,10 +6,8 @@ import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Literal, NamedTuple
-
-if TYPE_CHECKING:
-    from mirage_env.simulators.compiled import clearance, samples, ways
+from types import ModuleType
+from typing import Literal, NamedTuple
 
 NavigationPath = Literal["fastest", "scipy"]
 
@@ -19,9 +17,9 @@ _chosen: NavigationPath = "fastest"
 class Kernels(NamedTuple):
     """The modules of ``simulators.compiled``."""
 
-    clearance: clearance
-    samples: samples
-    ways: ways
+    clearance: ModuleType
+    samples: ModuleType
+    ways: ModuleType
 
 
 @contextmanager

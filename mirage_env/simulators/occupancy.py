@@ -35,6 +35,15 @@ _GROWTH = 32
 _GRIDS = ("solid", "guessed", "floor", "clear", "stood")
 
 
+def _frozen(array: Array) -> Array:
+    array.flags.writeable = False
+    return array
+
+
+def _no_cells() -> Array:
+    return _frozen(np.zeros((0, 0), dtype=bool))
+
+
 @dataclass(frozen=True, eq=False)
 class OccupancyGrid:
     """An occupancy grid of one memory, as a value: ``extended`` returns a new one.
@@ -63,11 +72,11 @@ class OccupancyGrid:
     cell: float = CELL
     row: int = 0
     column: int = 0
-    solid: Array = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
-    guessed: Array = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
-    floor: Array = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
-    clear: Array = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
-    stood: Array = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
+    solid: Array = field(default_factory=_no_cells)
+    guessed: Array = field(default_factory=_no_cells)
+    floor: Array = field(default_factory=_no_cells)
+    clear: Array = field(default_factory=_no_cells)
+    stood: Array = field(default_factory=_no_cells)
     tokens: int = 0
     removed: int = 0
 
@@ -196,11 +205,6 @@ class OccupancyGrid:
             grids[name][top : top + rows, left : left + columns] = getattr(self, name)
             _frozen(grids[name])
         return replace(self, row=int(first[0]), column=int(first[1]), **grids)
-
-
-def _frozen(array: Array) -> Array:
-    array.flags.writeable = False
-    return array
 
 
 def surface_samples(memory: LatentMemory, start: int, floor_height: float, cell: float) -> tuple[Array, Array, Array]:

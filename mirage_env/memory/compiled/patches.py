@@ -17,20 +17,28 @@ _SAME_PLANE, _BRIDGE = np.float32(SAME_PLANE), np.float32(BRIDGE)
 def part_surfels(tokens: Tokens, first: int) -> Surfels:
     """The surfels of the tokens of one part from its ``first`` on."""
     count = tokens.key.shape[0] - first
-    positions, tangents_u, tangents_v, viewpoints = (np.empty((count, 3), dtype=np.float32) for _ in range(4))
+    places = np.empty((4, count, 3), dtype=np.float32)
     extents, bridges = np.empty((count, 4), dtype=np.float32), np.empty(count, dtype=np.bool_)
     _fill(
         tokens.sphere.numpy(), tokens.plane.numpy(), tokens.trim.numpy(), tokens.key.numpy(), tokens.lift.numpy(),
-        first, positions, tangents_u, tangents_v, extents, viewpoints, bridges,
+        first, places, extents, bridges,
     )  # fmt: skip
-    columns = (torch.from_numpy(column) for column in (positions, tangents_u, tangents_v, extents, viewpoints, bridges))
-    return Surfels(*columns, tokens.imagined[first:].clone())
+    positions, tangents_u, tangents_v, viewpoints = torch.from_numpy(places)
+    return Surfels(
+        positions=positions,
+        tangents_u=tangents_u,
+        tangents_v=tangents_v,
+        extents=torch.from_numpy(extents),
+        viewpoints=viewpoints,
+        bridges=torch.from_numpy(bridges),
+        imagined=tokens.imagined[first:].clone(),
+    )
 
 
 @kernel
 def _fill(
-    sphere: Array, plane: Array, trim: Array, keys: Array, lifts: Array, first: int,
-    positions: Array, tangents_u: Array, tangents_v: Array, extents: Array, viewpoints: Array, bridges: Array,
+    sphere: Array, plane: Array, trim: Array, keys: Array, lifts: Array, first: int, places: Array, extents: Array,
+    bridges: Array,
 ) -> None:  # fmt: skip
     for k in range(first, keys.shape[0]):
         i, key = k - first, keys[k]
@@ -41,10 +49,10 @@ def _fill(
             along_u, along_v = lift[4 * axis], lift[4 * axis + 1]
             # The world point is ray / inverse + centre; both the ray and the inverse depth are affine in (u, v).
             ray = along_u * u + along_v * v + lift[4 * axis + 2]
-            positions[i, axis] = sphere[axis, k]
-            tangents_u[i, axis] = (along_u - ray / inverse * slope_u) / inverse
-            tangents_v[i, axis] = (along_v - ray / inverse * slope_v) / inverse
-            viewpoints[i, axis] = lift[4 * axis + 3]
+            places[0, i, axis] = sphere[axis, k]
+            places[1, i, axis] = (along_u - ray / inverse * slope_u) / inverse
+            places[2, i, axis] = (along_v - ray / inverse * slope_v) / inverse
+            places[3, i, axis] = lift[4 * axis + 3]
         for side in range(4):
             extents[i, side] = TRIMMED if trim[k] >> side & 1 else 0.5
         bridges[i] = _bridges(keys, plane, k, 1, 1) or _bridges(keys, plane, k, 1 << KEY_ROW_SHIFT, 2)
@@ -69,5 +77,5 @@ def _bridges(keys: Array, plane: Array, k: int, step: int, axis: int) -> bool:
 @kernel
 def _number(keys: Array, wanted: int) -> int:
     """The number of the token with this key; -1: there is none."""
-    at = np.searchsorted(keys, wanted)
+    at = int(np.searchsorted(keys, wanted))
     return at if at < keys.shape[0] and keys[at] == wanted else -1

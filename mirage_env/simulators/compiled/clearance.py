@@ -39,11 +39,16 @@ def fill(blocked: Array, radius: float, outside_free: bool, row: int, column: in
 @kernel
 def _framed(blocked: Array, outside_free: bool, row: int, column: int, height: int, width: int) -> Array:
     """The cells (height, width) from cell (row, column) on, which may lie beyond the grid."""
-    framed = np.full((height, width), not outside_free)
-    top, bottom = max(-row, 0), min(blocked.shape[0] - row, height)
-    left, right = max(-column, 0), min(blocked.shape[1] - column, width)
-    if top < bottom and left < right:
-        framed[top:bottom, left:right] = blocked[top + row : bottom + row, left + column : right + column]
+    framed = np.empty((height, width), dtype=np.bool_)
+    first, last = min(max(-column, 0), width), max(min(blocked.shape[1] - column, width), 0)
+    for r in range(height):
+        line = framed[r]
+        for c in range(width):
+            line[c] = not outside_free
+        if 0 <= r + row < blocked.shape[0]:
+            cells = blocked[r + row]
+            for c in range(first, last):
+                line[c] = cells[c + column]
     return framed
 
 
@@ -53,24 +58,27 @@ def _along_columns(inside: Array, most: int) -> Array:
     rows, columns = inside.shape
     far = most + 1.0
     away = np.empty((rows, columns))
-    above = np.full(columns, far)
     for r in range(rows):
-        line, walls = away[r], inside[r]
+        line, above, walls = away[r], away[max(r - 1, 0)], inside[r]
         for c in range(columns):
-            line[c] = 0.0 if walls[c] else min(above[c] + 1.0, far)
-        above = line
+            line[c] = 0.0 if walls[c] else min(above[c] + 1.0, far) if r else far
     for r in range(rows - 2, -1, -1):
         line, below = away[r], away[r + 1]
         for c in range(columns):
             line[c] = min(line[c], below[c] + 1.0)
-    return away * away
+    for r in range(rows):
+        line = away[r]
+        for c in range(columns):
+            line[c] = line[c] * line[c]
+    return away
 
 
 @kernel
 def _along_row(squares: Array, margin: int, most: int, least: Array) -> None:
     """Least squared distances (W,), from the squares (W + 2 margin,) of distances along columns."""
-    width = least.shape[0]
-    least[:] = squares[margin : margin + width]
+    width, here = least.shape[0], squares[margin:]
+    for c in range(width):
+        least[c] = here[c]
     for step in range(1, most + 1):
         square = np.float64(step * step)
         left, right = squares[margin - step : margin - step + width], squares[margin + step : margin + step + width]

@@ -132,7 +132,7 @@ def search(
                             order[place % BUCKETS, counts[place % BUCKETS]] = there
                             counts[place % BUCKETS] += 1
         counts[bucket] = 0
-        if counts.sum() > 0:
+        if counts[0] + counts[1] + counts[2] + counts[3] > 0:
             level += 1
         elif begun < nodes.shape[0]:
             level = max(level + 1, math.floor(costs[begun]))
@@ -257,18 +257,18 @@ def path(
     for i in range(count):
         places[i, 0] = chain[i] // width - FRAME + row
         places[i, 1] = chain[i] % width - FRAME + column
-    places[count] = goal
-    corners[0] = start
+    places[count, 0], places[count, 1] = goal[0], goal[1]
+    corners[0, 0], corners[0, 1] = start[0], start[1]
     found, first = 1, 0
     while first <= count:
         first = _farthest(field, row, column, outside, corners[found - 1], places, first)
-        corners[found] = places[first]
+        corners[found, 0], corners[found, 1] = places[first, 0], places[first, 1]
         found, first = found + 1, first + 1
-    return corners[:found].copy()
+    return corners[:found]
 
 
 @kernel
-def _chain(steps: Array, distance: Array, goal_nodes: Array, goal_costs: Array, node: int) -> Array:
+def _chain(steps: Array, distance: Array, goal_nodes: Array, goal_costs: Array, first: int) -> Array:
     """The cells (N,) on the shortest way from a cell to the goal; empty where two are as short.
 
     The next cell is the one by which the distance was first found. Of several, that is the nearest to the goal: it was
@@ -276,14 +276,15 @@ def _chain(steps: Array, distance: Array, goal_nodes: Array, goal_costs: Array, 
     """
     width, flat = steps.shape[1], steps.ravel()
     jumps, lengths = _jumps(width), _lengths()
-    chain, count = np.empty(int(distance[node]) + 2, dtype=np.int64), 0
+    chain, count = np.empty(int(distance[first]) + 2, dtype=np.int64), 0
+    node = first
     while True:
         chain[count] = node
         count += 1
         for i in range(goal_nodes.shape[0]):
             if goal_nodes[i] == node and goal_costs[i] == distance[node]:
                 return chain[:count]
-        before, nearest, tied = np.int64(-1), np.inf, False
+        before, nearest, tied = -1, np.inf, False
         for k in range(16):
             if flat[node] >> k & 1:
                 there = node + jumps[k]
@@ -322,9 +323,9 @@ def _sees_row(field: Array, row: int, column: int, outside: float, place: Array,
 
 @kernel
 def nearest_free(field: Array, row: int, column: int, r: float, c: float) -> tuple[int, int]:
-    """The free cell (row, column) that is nearest to a place, the first of several; (0, 0) less (row, column): none."""
+    """The free cell (row, column) that is nearest to a place, the first of several, counted in ``field``; -1: none."""
     height, width = field.shape
-    best, best_r, best_c = np.inf, np.int64(-1), np.int64(-1)
+    best, best_r, best_c = np.inf, -1, -1
     middle = int(min(max(math.floor(r - row), 0.0), height - 1.0))
     for k in range(max(middle + 1, height - middle)):
         worth = False
