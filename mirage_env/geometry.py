@@ -135,15 +135,17 @@ def arc_displacement(yaw: float, forward_length: float, turn: float) -> Array:
 
     It is the arc's chord: along the mean heading yaw + turn / 2, and shorter than the arc by sin(turn/2) / (turn/2).
     """
-    return forward_length * float(np.sinc(turn / 2 / math.pi)) * forward(yaw + turn / 2)
+    chord = forward_length * float(np.sinc(turn / 2 / math.pi)) if turn else forward_length
+    return chord * forward(yaw + turn / 2)
 
 
 def camera_pose(position: Any, yaw: float, camera_height: float) -> Array:
     """``T_world_camera`` (4, 4) float64 of the level camera of an agent whose feet stand at ``position`` (3,)."""
-    T = np.eye(4)
-    T[:3, :3] = rotation_y(yaw) @ T_OPENGL_OPENCV[:3, :3]
-    T[:3, 3] = np.asarray(position, dtype=np.float64) + [0.0, camera_height, 0.0]
-    return T
+    x, y, z = map(float, position)
+    c, s = math.cos(yaw), math.sin(yaw)
+    # rotation_y(yaw) @ T_OPENGL_OPENCV, down to the signs of its zeros.
+    rows = [[c, 0.0, 0.0 - s, x + 0.0], [0.0, -1.0, 0.0, y + camera_height], [0.0 - s, 0.0, 0.0 - c, z + 0.0]]
+    return np.array([*rows, [0.0, 0.0, 0.0, 1.0]])
 
 
 def agent_pose(T_world_camera: Any, camera_height: float) -> tuple[Array, float]:

@@ -239,6 +239,14 @@ def test_positive_yaw_turns_left(yaw_deg: float, direction: list[float]) -> None
     np.testing.assert_allclose(T[:3, 3], [1.0, 3.25, 3.0])
 
 
+@given(st.floats(-10, 10), st.lists(st.floats(-5, 5), min_size=3, max_size=3))
+def test_a_camera_pose_is_that_of_an_opengl_camera_turned_over_to_the_bit(yaw: float, position: list[float]) -> None:
+    T = np.eye(4)
+    T[:3, :3] = geometry.rotation_y(yaw) @ geometry.T_OPENGL_OPENCV[:3, :3]
+    T[:3, 3] = np.array(position) + [0.0, 1.25, 0.0]
+    assert geometry.camera_pose(position, yaw, 1.25).tobytes() == T.tobytes()
+
+
 @given(vectors(3, 50.0), yaws, numbers(0.0, 2.0))
 def test_agent_pose_inverts_camera_pose(position: Array, yaw: float, height: float) -> None:
     again, yaw_again = geometry.agent_pose(geometry.camera_pose(position, yaw, height), height)

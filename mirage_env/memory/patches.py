@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mirage_env.memory.paths import compiled
 from mirage_env.memory.store import KEY_MASK, KEY_ROW_SHIFT, KEY_VIEW_SHIFT, Part, Tokens
 from mirage_env.memory.surfel import TRIMMED
 
@@ -42,14 +43,19 @@ class Surfels(NamedTuple):
 def surfels_of(parts: Iterable[Part], start: int, device: torch.device) -> Surfels:
     """The surfels of all living tokens from number ``start`` on, in order of writing."""
     found, base = [], 0
+    part_surfels = _part_surfels
+    if compiled(device) is not None:
+        from mirage_env.memory.compiled.patches import part_surfels
     for part in parts:
         if base + part.count > start:
-            found.append(_part_surfels(part.kept, max(start - base, 0)))
+            found.append(part_surfels(part.kept, max(start - base, 0)))
         base += part.count
     if not found:
         empty = torch.zeros(0, 3, device=device)
         none = torch.zeros(0, dtype=torch.bool, device=device)
         return Surfels(empty, empty, empty, torch.zeros(0, 4, device=device), empty, none, empty[:, 0])
+    if len(found) == 1:
+        return found[0]
     return Surfels(*(torch.cat(columns) for columns in zip(*found, strict=True)))
 
 
@@ -67,7 +73,7 @@ def _part_surfels(tokens: Tokens, first: int) -> Surfels:
         extents=torch.stack([torch.where(tokens.trim[first:] >> k & 1 > 0, TRIMMED, 0.5) for k in range(4)], dim=1),
         viewpoints=lift[..., 3].float(),
         bridges=_bridges(tokens.key, tokens.plane, first),
-        imagined=tokens.imagined[first:],
+        imagined=tokens.imagined[first:].clone(),
     )
 
 

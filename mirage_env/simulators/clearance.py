@@ -12,14 +12,18 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from mirage_env.geometry import Array
+from mirage_env.simulators.kernels import compiled
 
 NEAR, DEEP = 2.0, 8.0
 """Cells beyond contact, outwards and inwards, at which clearance saturates; only what lies between decides anything."""
 
-_STEP = 0.25
-_TOUCH = 1e-3
-_PUSHES = 8
-_SKIN = 1e-3
+STEP = 0.25
+"""Cells between places at which a motion looks for obstacles."""
+TOUCH = 1e-3
+"""Share of such a step within which the place of a contact is found."""
+PUSHES = 8
+"""How often a sliding agent is pushed back out of an obstacle, at most."""
+SKIN = 1e-3
 """Cells of clearance that a motion leaves, so that its end is free in float32, too."""
 
 
@@ -67,6 +71,11 @@ def clearance(
         outside_free: whether everything beyond the grid is free, or all of it is blocked.
         low, high: (row, column) in cells of the grid.
     """
+    kernels = compiled()
+    if kernels is not None:
+        field = np.empty((high[0] - low[0], high[1] - low[1]))
+        kernels.clearance.fill(blocked, radius, outside_free, *low, field)
+        return Clearance(field, *low, NEAR if outside_free else -DEEP - radius)
     # The distance transform sees as far beyond the window as clearance reaches, so a window equals a cut of the whole.
     margin = math.ceil(radius + max(NEAR, DEEP)) + 1
     r0, c0, r1, c1 = low[0] - margin, low[1] - margin, high[0] + margin, high[1] + margin
@@ -96,12 +105,15 @@ def slide(field: Clearance, start: tuple[float, float], way: tuple[float, float]
     It never goes where clearance is negative; one that stands there already never goes deeper.
     """
     length = math.hypot(*way)
-    count = max(1, math.ceil(length / _STEP))
+    kernels = compiled()
+    if kernels is not None:
+        return kernels.clearance.slide(*field, *start, *way, length, allow)
+    count = max(1, math.ceil(length / STEP))
     step_r, step_c = way[0] / count, way[1] / count
     r, c = start
     here, touched = field.at(r, c), False
     for _ in range(count):
-        floor = min(here, _SKIN)
+        floor = min(here, SKIN)
         new_r, new_c = r + step_r, c + step_c
         there = field.at(new_r, new_c)
         if there < floor:
@@ -120,7 +132,7 @@ def slide(field: Clearance, start: tuple[float, float], way: tuple[float, float]
 
 def _contact(field: Clearance, r: float, c: float, step_r: float, step_c: float, floor: float) -> tuple[float, float]:
     low, high = 0.0, 1.0
-    while high - low > _TOUCH:
+    while high - low > TOUCH:
         middle = (low + high) / 2
         if field.at(r + middle * step_r, c + middle * step_c) >= floor:
             low = middle
@@ -142,7 +154,7 @@ def _along_obstacle(
         return None
     # Bent obstacles and the grid's roughness leave a little to push back out, never more than the step itself.
     new_r, new_c = r + slide_r, c + slide_c
-    for _ in range(_PUSHES):
+    for _ in range(PUSHES):
         there = field.at(new_r, new_c)
         lack = floor - there
         if lack <= 0:

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from scipy.ndimage import label
 
 from mirage_env.geometry import Array
-from mirage_env.simulators.clearance import Clearance, clearance, slide
+from mirage_env.simulators.clearance import DEEP, NEAR, Clearance, clearance, slide
 from mirage_env.simulators.grid_paths import GridPaths, PathField
+from mirage_env.simulators.kernels import compiled
+from mirage_env.simulators.path_search import PathSearch
 
 COLLISION_SLACK = 1e-5
 """Habitat's: an agent collided when the squares of the moved and the requested distance (m²) differ by more."""
+
+Kept = TypeVar("Kept")
 
 _MAX_FIELDS = 64
 _MAX_PLACES = 256
@@ -57,8 +62,9 @@ class GridNavigation:
         self.outside_free = bool(outside_free)
         self._radius = max(agent_radius / cell, _THINNEST)
         self._fields: OrderedDict[bytes, PathField | None] = OrderedDict()
+        self._searches: OrderedDict[bytes, PathSearch] = OrderedDict()
         self._standing: dict[tuple[float, float], bool] = {}
-        self._length: tuple[bytes, float] | None = None
+        self._latest: tuple[bytes, float] | None = None
 
     @cached_property
     def paths(self) -> GridPaths:
@@ -83,7 +89,7 @@ class GridNavigation:
         if at not in self._standing:
             if len(self._standing) >= _MAX_PLACES:
                 self._standing.clear()
-            self._standing[at] = self._window(at, 1.0).at(r, c) >= 0
+            self._standing[at] = self.paths.clearance.at(r, c) >= 0
         return self._standing[at]
 
     def snap(self, position: Any) -> Array:
@@ -94,12 +100,16 @@ class GridNavigation:
         x, y, z = _finite(position, "position")
         if self.is_navigable((x, y, z)):
             return np.array([x, y, z])
-        free = self.paths.free
-        if not free.any():
+        field, kernels = self.paths.clearance, compiled()
+        if kernels is not None:
+            row, column = kernels.ways.nearest_free(field.field, field.row, field.column, *self._lattice((x, y, z)))
+            cells = np.array([(row + field.row, column + field.column)] if row >= 0 else [])
+        else:
+            cells = np.argwhere(self.paths.free) + (field.row, field.column)
+            cells = cells[((cells - self._lattice((x, y, z))) ** 2).sum(1).argsort(kind="stable")[:1]]
+        if not len(cells):
             raise ValueError("no place of this grid is navigable")
-        cells = np.argwhere(free) + (self.paths.clearance.row, self.paths.clearance.column)
-        at = cells[((cells - self._lattice((x, y, z))) ** 2).sum(1).argmin()]
-        return self._world(at, y)
+        return self._world(cells[0], y)
 
     def sample(self, rng: np.random.Generator, mask: Array | None = None, here: Any = None) -> Array | None:
         """A navigable position (3,) with y = 0 (or that of ``here``), uniform over the cells; None where there is none.
@@ -128,14 +138,13 @@ class GridNavigation:
         """
         start = np.asarray(a, dtype=np.float64)
         key = start.tobytes() + np.asarray(b, dtype=np.float64).tobytes()
-        if self._length is None or self._length[0] != key:
-            self._length = key, float(self.geodesic_distances(start[None], b)[0])
-        return self._length[1]
+        if self._latest is None or self._latest[0] != key:
+            self._latest = key, _length(self._corners(start, b)) * self.cell
+        return self._latest[1]
 
     def geodesic_distances(self, points: Any, goal: Any) -> Array:
         """Geodesic distances (N,) from points (N, 3) to one goal (3,)."""
-        ways = [self._corners(point, goal) for point in np.asarray(points, dtype=np.float64)]
-        lengths = [np.sqrt((np.diff(way, axis=0) ** 2).sum(1)).sum() if len(way) else np.inf for way in ways]
+        lengths = [_length(self._corners(point, goal)) for point in np.asarray(points, dtype=np.float64)]
         return np.array(lengths, dtype=np.float64) * self.cell
 
     def shortest_path(self, a: Any, b: Any) -> Array:
@@ -175,19 +184,18 @@ class GridNavigation:
         return np.array([x + moved_x, y, z + moved_z]), collided
 
     def _corners(self, a: Any, b: Any) -> Array:
-        start, goal = np.array(self._lattice(a)), np.array(self._lattice(b))
-        paths = self.paths
-        if not np.isfinite([start, goal]).all() or min(paths.clearance.at(*start), paths.clearance.at(*goal)) < 0:
+        place, end, paths, kernels = self._lattice(a), self._lattice(b), self.paths, compiled()
+        start, goal = ends = np.array([place, end])
+        if kernels is not None:
+            found = kernels.ways.sight(*paths.clearance, *place, *end)
+            if found == kernels.ways.SEARCH:
+                return _kept(self._searches, goal, lambda: PathSearch(paths, goal, kernels)).path(start)
+            return ends if found == kernels.ways.STRAIGHT else np.zeros((0, 2))
+        if not np.isfinite(ends).all() or min(paths.clearance.at(*start), paths.clearance.at(*goal)) < 0:
             return np.zeros((0, 2))
         if paths.sees_one(start, goal):
-            return np.stack([start, goal])
-        key = goal.tobytes()
-        if key not in self._fields:
-            self._fields[key] = paths.to_goal(goal)
-            if len(self._fields) > _MAX_FIELDS:
-                self._fields.popitem(last=False)
-        self._fields.move_to_end(key)
-        field = self._fields[key]
+            return ends
+        field = _kept(self._fields, goal, lambda: paths.to_goal(goal))
         return np.zeros((0, 2)) if field is None else paths.path(start, field)
 
     def _reachable(self, here: Any) -> Array:
@@ -208,7 +216,16 @@ class GridNavigation:
         size = math.ceil(reach) + 3
         r, c = math.floor(centre[0]), math.floor(centre[1])
         low, high = (r - size, c - size), (r + size + 2, c + size + 2)
-        return clearance(self.blocked, self._radius, self.outside_free, low, high)
+        whole = self.paths.clearance
+        top, left, bottom, right = (
+            low[0] - whole.row,
+            low[1] - whole.column,
+            high[0] - whole.row,
+            high[1] - whole.column,
+        )
+        if top < 0 or left < 0 or bottom > whole.field.shape[0] or right > whole.field.shape[1]:
+            return clearance(self.blocked, self._radius, self.outside_free, low, high)
+        return Clearance(whole.field[top:bottom, left:right], *low, NEAR if self.outside_free else -DEEP - self._radius)
 
     def _lattice(self, position: Any) -> tuple[float, float]:
         return (
@@ -221,9 +238,28 @@ class GridNavigation:
         return np.array([x, y, z])
 
 
+def _kept(found: OrderedDict[bytes, Kept], place: Array, find: Callable[[], Kept]) -> Kept:
+    """What was found for a place, the latest ``_MAX_FIELDS`` of them."""
+    key = place.tobytes()
+    if key not in found:
+        found[key] = find()
+        if len(found) > _MAX_FIELDS:
+            found.popitem(last=False)
+    found.move_to_end(key)
+    return found[key]
+
+
+def _length(corners: Array) -> float:
+    """Cells along a path (N, 2); ``inf`` where there is none."""
+    if len(corners) == 2:
+        (r0, c0), (r1, c1) = corners.tolist()
+        return math.sqrt((r1 - r0) * (r1 - r0) + (c1 - c0) * (c1 - c0))
+    return float(np.sqrt((np.diff(corners, axis=0) ** 2).sum(1)).sum()) if len(corners) else math.inf
+
+
 def _finite(vector: Any, name: str) -> tuple[float, float, float]:
     try:
-        x, y, z = (float(v) for v in vector)
+        x, y, z = map(float, vector)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be three numbers (x, y, z) in metres, got {vector!r}") from error
     if not (math.isfinite(x) and math.isfinite(y) and math.isfinite(z)):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -16,12 +16,17 @@ from scipy.sparse.csgraph import dijkstra
 from mirage_env.geometry import Array
 from mirage_env.simulators.clearance import Clearance
 
+if TYPE_CHECKING:
+    from mirage_env.simulators.kernels import Kernels
+
 TOLERANCE = 0.02
 """Cells by which a straight piece may cut into the inflated obstacles: cell centres on a rough edge are not exact."""
 
-_SAMPLING = 0.4
+SAMPLING = 0.4
+"""Cells between the places of a straight piece that are looked at."""
 _STEPS = np.array([(0, 1), (1, 0), (1, 1), (1, -1), (1, 2), (2, 1), (2, -1), (1, -2)])
-_OFFSETS = np.concatenate([_STEPS, -_STEPS])
+OFFSETS = np.concatenate([_STEPS, -_STEPS])
+"""Steps (16, 2) from a cell to its neighbours."""
 
 
 class PathField(NamedTuple):
@@ -51,11 +56,12 @@ class GridPaths:
         self.clearance = field
         self.free = field.field >= 0
         self._first = np.array([field.row, field.column])
+        self._steps: Array | None = None
         self._flat = np.ascontiguousarray(field.field).ravel()
 
     def to_goal(self, goal: Array) -> PathField | None:
         """Ways to goal (2,), one pass of Dijkstra; None where the agent cannot stand there."""
-        nodes, costs = self._attach(goal)
+        nodes, costs = self.attach(goal)
         if len(nodes) == 0:
             return None
         targets, indptr, lengths = self._graph
@@ -79,7 +85,7 @@ class GridPaths:
             return np.zeros((0, 2))
         if self.sees_one(start, field.goal):
             return np.stack([start, field.goal])
-        nodes, costs = self._attach(start)
+        nodes, costs = self.attach(start)
         total = field.distance[nodes] + costs
         if len(nodes) == 0 or not np.isfinite(total.min()):
             return np.zeros((0, 2))
@@ -107,7 +113,7 @@ class GridPaths:
         near = np.where(still, np.where(inside, -np.inf, np.inf), np.minimum(enter, leave)).max(1).clip(0, 1)
         far = np.where(still, np.where(inside, np.inf, -np.inf), np.maximum(enter, leave)).min(1).clip(0, 1)
         span = np.maximum(far - near, 0.0) * np.sqrt((way**2).sum(1))
-        count = np.ceil(span / _SAMPLING).astype(np.int64) + 1
+        count = np.ceil(span / SAMPLING).astype(np.int64) + 1
         piece = np.repeat(np.arange(len(others)), count)
         step = np.arange(len(piece)) - np.repeat(np.cumsum(count) - count, count)
         t = near[piece] + (far - near)[piece].clip(0) * step / np.maximum(count[piece] - 1, 1)
@@ -122,7 +128,7 @@ class GridPaths:
         if (first < 0).any() or (last >= (rows - 2, columns - 2)).any():
             return bool(self.sees(place, other[None])[0])
         way = other - place
-        count = math.ceil(math.sqrt(way[0] ** 2 + way[1] ** 2) / _SAMPLING)
+        count = math.ceil(math.sqrt(way[0] ** 2 + way[1] ** 2) / SAMPLING)
         t = np.arange(count + 1) / max(count, 1)
         row, column = place[0] + t * way[0] - self._first[0], place[1] + t * way[1] - self._first[1]
         row0, column0 = np.floor(row), np.floor(column)
@@ -133,6 +139,12 @@ class GridPaths:
         lower = flat[at + columns] * (1 - fc) + flat[at + columns + 1] * fc
         return not (upper * (1 - fr) + lower * fr < -TOLERANCE).any()
 
+    def steps(self, kernels: Kernels) -> Array:
+        """The edges as compiled loops want them, see ``compiled.ways.edges``."""
+        if self._steps is None:
+            self._steps = np.asarray(kernels.ways.edges(self.clearance.field))
+        return self._steps
+
     @cached_property
     def _graph(self) -> tuple[Array, Array, Array]:
         """Targets, index pointers and lengths (in the manner of CSR) of the edges between free cells."""
@@ -142,8 +154,8 @@ class GridPaths:
         def shifted(dr: int, dc: int) -> Array:
             return padded[2 + dr : 2 + dr + height, 2 + dc : 2 + dc + width]
 
-        open_ = np.empty((height, width, len(_OFFSETS)), dtype=bool)
-        for k, (dr, dc) in enumerate(_OFFSETS.tolist()):
+        open_ = np.empty((height, width, len(OFFSETS)), dtype=bool)
+        for k, (dr, dc) in enumerate(OFFSETS.tolist()):
             open_[..., k] = self.free & shifted(dr, dc)
             # What a slanted step passes beside must be free too, or it would cut corners.
             if abs(dr) == abs(dc) == 1:
@@ -152,16 +164,16 @@ class GridPaths:
                 open_[..., k] &= shifted(dr // 2, 0) & shifted(dr // 2, dc)
             elif abs(dc) == 2:
                 open_[..., k] &= shifted(0, dc // 2) & shifted(dr, dc // 2)
-        flat = open_.reshape(-1, len(_OFFSETS))
-        step = (_OFFSETS[:, 0] * width + _OFFSETS[:, 1]).astype(np.int32)
-        length = np.hypot(_OFFSETS[:, 0], _OFFSETS[:, 1])
+        flat = open_.reshape(-1, len(OFFSETS))
+        step = (OFFSETS[:, 0] * width + OFFSETS[:, 1]).astype(np.int32)
+        length = np.hypot(OFFSETS[:, 0], OFFSETS[:, 1])
         nodes = np.arange(len(flat), dtype=np.int32)
         targets = (nodes[:, None] + step)[flat]
         lengths = np.broadcast_to(length, flat.shape)[flat]
         indptr = np.concatenate([[0], flat.sum(1).cumsum()]).astype(np.int32)
         return targets, indptr, lengths
 
-    def _attach(self, place: Array) -> tuple[Array, Array]:
+    def attach(self, place: Array) -> tuple[Array, Array]:
         """Flat cells (n,) that a place (2,) is joined to, how far they are; beyond the grid the border facing it."""
         local = np.asarray(place, dtype=np.float64) - self._first
         shape = np.array(self.free.shape)

@@ -216,11 +216,16 @@ class ImaginedSimulator:
         A place that imagined geometry covers is reached through the nearest free floor within 0.5 m.
         """
         navigation = self.navigation
-        ends = [self._uncovered(navigation, np.asarray(point, dtype=np.float64)) for point in (a, b)]
-        if ends[0] is None or ends[1] is None:
+        places, apart = [], []
+        for end in (a, b):
+            point = np.asarray(end, dtype=np.float64)
+            if point.shape != (3,) or not all(map(math.isfinite, point.tolist())):
+                return math.inf
+            places.append(point if navigation.is_navigable(point) else navigation.snap(point))
+            apart.append(0.0 if places[-1] is point else math.dist(places[-1][::2], point[::2]))
+        if max(apart) > NEAREST_FLOOR:
             return math.inf
-        between = navigation.geodesic_distance(ends[0], ends[1])
-        return between + math.dist(ends[0][::2], a[::2]) + math.dist(ends[1][::2], b[::2])
+        return navigation.geodesic_distance(*places) + apart[0] + apart[1]
 
     def shortest_path(self, a: Any, b: Any) -> Array:
         """Corners (N, 3) of a shortest path from a to b, both included; (0, 3) where there is no way."""
@@ -292,20 +297,18 @@ class ImaginedSimulator:
             self.source.close()
 
     def _navigate(self, grid: OccupancyGrid) -> GridNavigation:
-        blocked, known = grid.blocked, self._navigation
-        if known is not None and known[1] == self.agent_radius:
-            navigation = known[2]
-            # Most of what is written blocks nothing new, and ways that are known already need no second search.
-            same = navigation.cell == grid.cell and np.array_equal(navigation.origin, grid.origin)
-            if same and np.array_equal(navigation.blocked, blocked):
-                return navigation
+        known = self._navigation
+        if known is None or known[1] != self.agent_radius:
+            return GridNavigation(grid.blocked, grid.origin, grid.cell, self.agent_radius, outside_free=True)
+        before, _, navigation = known
+        # Most of what is written blocks nothing new, and ways that are known already need no second search.
+        if grid.blocks_as(before):
+            return navigation
+        blocked = grid.blocked
+        same = navigation.cell == grid.cell and np.array_equal(navigation.origin, grid.origin)
+        if same and np.array_equal(navigation.blocked, blocked):
+            return navigation
         return GridNavigation(blocked, grid.origin, grid.cell, self.agent_radius, outside_free=True)
-
-    def _uncovered(self, navigation: GridNavigation, point: Array) -> Array | None:
-        if point.shape != (3,) or not np.isfinite(point).all():
-            return None
-        free = navigation.snap(point)
-        return free if math.dist(free, point) <= NEAREST_FLOOR else None
 
     def _posed(self, view: StartView, start: AgentStart | None) -> StartView:
         if start is not None:

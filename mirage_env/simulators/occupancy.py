@@ -10,6 +10,7 @@ import numpy as np
 
 from mirage_env.geometry import Array
 from mirage_env.memory import LatentMemory, SpatialMemory
+from mirage_env.simulators.kernels import compiled
 
 CELL = 0.05
 """Metres per cell."""
@@ -26,10 +27,21 @@ STREAK_SINE = 0.07
 FAR = 20.0
 """Metres from the camera beyond which depth says nothing about where an agent could walk."""
 
-_SPACING = 0.8
-_MAX_SAMPLES = 40
+SPACING = 0.8
+"""Cells between samples of a surfel, at most."""
+MAX_SAMPLES = 40
+"""Of one surfel along either of its sides; larger ones are sampled less densely."""
 _GROWTH = 32
 _GRIDS = ("solid", "guessed", "floor", "clear", "stood")
+
+
+def _frozen(array: Array) -> Array:
+    array.flags.writeable = False
+    return array
+
+
+def _no_cells() -> Array:
+    return _frozen(np.zeros((0, 0), dtype=bool))
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,11 +72,11 @@ class OccupancyGrid:
     cell: float = CELL
     row: int = 0
     column: int = 0
-    solid: Array = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
-    guessed: Array = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
-    floor: Array = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
-    clear: Array = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
-    stood: Array = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
+    solid: Array = field(default_factory=_no_cells)
+    guessed: Array = field(default_factory=_no_cells)
+    floor: Array = field(default_factory=_no_cells)
+    clear: Array = field(default_factory=_no_cells)
+    stood: Array = field(default_factory=_no_cells)
     tokens: int = 0
     removed: int = 0
 
@@ -83,6 +95,13 @@ class OccupancyGrid:
     def blocked(self) -> Array:
         """Cells (H, W) that an agent cannot touch: obstacles, but for those where one stood."""
         return self.obstacle & ~self.stood
+
+    def blocks_as(self, other: OccupancyGrid) -> bool:
+        """Whether the same cells of the same lattice are blocked, as is plain to see: grids that may differ do not."""
+        place = (self.row, self.column, self.cell) == (other.row, other.column, other.cell)
+        return place and all(
+            getattr(self, name) is getattr(other, name) for name in ("solid", "guessed", "clear", "stood")
+        )
 
     @property
     def origin(self) -> Array:
@@ -115,22 +134,18 @@ class OccupancyGrid:
             raise ValueError(f"this grid knows {self.tokens} tokens, but this memory holds {count}: it is another one")
         if count == self.tokens:
             return self
-        points, flat, seen = surface_samples(memory, self.tokens, self.floor_height, self.cell)
-        height = points[:, 1] - self.floor_height
-        lattice = np.floor(points[:, ::2] / self.cell).astype(np.int64)[:, ::-1]
-        level = (np.abs(height) <= FLOOR_BAND) | (flat & (np.abs(height) <= LEVEL_BAND))
-        solid = (height >= ANKLE) & (height <= HEAD) & ~level
-        lattice, solid, level, seen = (a[solid | level] for a in (lattice, solid, level, seen))
-        if not len(lattice):
+        cells, level, seen = self._sampled(memory)
+        if not len(cells):
             return replace(self, tokens=count)
-        grid = self._grown(lattice.min(0), lattice.max(0))
-        at = lattice - (grid.row, grid.column)
-        marks = {"solid": solid & seen, "guessed": solid & ~seen, "floor": level, "clear": level & seen}
+        grid = self._grown(cells.min(0), cells.max(0))
+        at = cells - (grid.row, grid.column)
+        marks = {"solid": ~level & seen, "guessed": ~level & ~seen, "floor": level, "clear": level & seen}
         grids = {}
         for name, mark in marks.items():
-            cells = getattr(grid, name).copy()
-            cells[at[mark, 0], at[mark, 1]] = True
-            grids[name] = _frozen(cells)
+            if mark.any():
+                marked = getattr(grid, name).copy()
+                marked[at[mark, 0], at[mark, 1]] = True
+                grids[name] = _frozen(marked)
         return replace(grid, tokens=count, **grids)
 
     def standing(self, position: Any, radius: float) -> OccupancyGrid:
@@ -149,6 +164,30 @@ class OccupancyGrid:
         part |= dz[:, None] ** 2 + dx**2 <= reach**2
         return replace(grid, stood=_frozen(stood))
 
+    def _sampled(self, memory: LatentMemory) -> tuple[Array, Array, Array]:
+        """Lattice cells (S, 2) that the tokens not known yet mark, whether as floor (S,), and if a camera saw it (S,).
+
+        Compiled loops leave out what the grid knows already.
+        """
+        kernels = compiled()
+        if kernels is not None:
+            surfels = [column.cpu().numpy() for column in memory.surfels(self.tokens)]
+            known = self.row, self.column, self.solid, self.guessed, self.floor, self.clear
+            points, cells, level, seen = kernels.samples.sample(*surfels, self.floor_height, self.cell, *known)
+        else:
+            points, flat, seen = surface_samples(memory, self.tokens, self.floor_height, self.cell)
+            height = points[:, 1] - self.floor_height
+            level = (np.abs(height) <= FLOOR_BAND) | (flat & (np.abs(height) <= LEVEL_BAND))
+            there = level | (height >= ANKLE) & (height <= HEAD)
+            points, level, seen = points[there], level[there], seen[there]
+            cells = np.floor(points[:, ::2] / self.cell).astype(np.int64)[:, ::-1]
+        doubtful = np.flatnonzero(~seen)
+        if len(doubtful):
+            right = seen.copy()
+            right[doubtful] = ~memory.looked_through(points[doubtful]).cpu().numpy()
+            cells, level, seen = cells[right], level[right], seen[right]
+        return cells, level, seen
+
     def _grown(self, low: Array, high: Array) -> OccupancyGrid:
         """The same grid, large enough to hold the lattice cells from low to high (both included)."""
         old = np.array([self.row, self.column])
@@ -160,15 +199,12 @@ class OccupancyGrid:
                 return self
         else:
             old = first
-        before, after = old - first, last - old - shape
-        width = list(zip(before.tolist(), after.tolist(), strict=True))
-        grids = (_frozen(np.pad(getattr(self, name), width)) for name in _GRIDS)
-        return replace(self, row=int(first[0]), column=int(first[1]), **dict(zip(_GRIDS, grids, strict=True)))
-
-
-def _frozen(array: Array) -> Array:
-    array.flags.writeable = False
-    return array
+        (top, left), (rows, columns), grids = old - first, shape, {}
+        for name in _GRIDS:
+            grids[name] = np.zeros(last - first, dtype=bool)
+            grids[name][top : top + rows, left : left + columns] = getattr(self, name)
+            _frozen(grids[name])
+        return replace(self, row=int(first[0]), column=int(first[1]), **grids)
 
 
 def surface_samples(memory: LatentMemory, start: int, floor_height: float, cell: float) -> tuple[Array, Array, Array]:
@@ -176,9 +212,8 @@ def surface_samples(memory: LatentMemory, start: int, floor_height: float, cell:
 
     Returns world points (S, 3), whether each lies on a level surfel (S,), and whether a camera saw it (S,).
 
-    Streaks are left out, and so are surfels wholly outside the heights that matter, and imagined samples in the sight
-    lines of a camera. Samples of a surfel are at most 0.8
-    cells apart (farther on surfels larger than 32 cells).
+    Streaks are left out, and so are surfels wholly outside the heights that matter. Samples of a surfel are at most
+    0.8 cells apart (farther on surfels larger than 32 cells).
     """
     surfels = memory.surfels(start)
     position, u, v, viewpoint = (
@@ -199,7 +234,7 @@ def surface_samples(memory: LatentMemory, start: int, floor_height: float, cell:
     start_u, size_u = -extents[:, 0], extents[:, 0] + extents[:, 1]
     start_v, size_v = -extents[:, 2], extents[:, 2] + extents[:, 3]
     n_u, n_v = (
-        np.clip(np.ceil(np.sqrt((t**2).sum(1)) * size / (_SPACING * cell)), 1, _MAX_SAMPLES).astype(np.int64)
+        np.clip(np.ceil(np.sqrt((t**2).sum(1)) * size / (SPACING * cell)), 1, MAX_SAMPLES).astype(np.int64)
         for t, size in ((u, size_u), (v, size_v))
     )
     count = n_u * n_v
@@ -210,6 +245,4 @@ def surface_samples(memory: LatentMemory, start: int, floor_height: float, cell:
     b = start_v[surfel] + (j + 0.5) * (size_v / n_v)[surfel]
     points, flat = position[surfel] + a[:, None] * u[surfel] + b[:, None] * v[surfel], flat[surfel]
     seen = surfels.imagined.cpu().numpy()[keep][surfel] == 0
-    doubtful = np.flatnonzero(~seen)
-    wrong = doubtful[memory.looked_through(points[doubtful]).cpu().numpy()] if len(doubtful) else doubtful
-    return np.delete(points, wrong, axis=0), np.delete(flat, wrong), np.delete(seen, wrong)
+    return points, flat, seen

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mirage_env import geometry
-from mirage_env.memory import LatentMemory
+from mirage_env.memory import LatentMemory, paths
+from mirage_env.memory.store import without
 
 K = geometry.intrinsics(12, 10, 80.0)
 
@@ -96,3 +99,24 @@ def test_order_and_content_do_not_depend_on_how_the_memory_is_stored() -> None:
 
 def test_an_empty_memory_has_no_surfels() -> None:
     assert all(len(column) == 0 for column in LatentMemory(channels=3).surfels())
+
+
+@settings(max_examples=20)
+@given(seed=st.integers(0, 100_000))
+def test_compiled_surfels_have_the_bits_of_torchs(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    memory = LatentMemory(channels=1)
+    for _ in range(4):
+        depth = rng.uniform(1, 3) * np.exp(0.2 * rng.standard_normal((10, 12)).round(0))
+        keep, imagined = rng.random(depth.shape) < 0.9, rng.random(depth.shape)
+        memory.write(torch.zeros(1, 10, 12), depth, K, pose(), keep, merge=False, imagined=imagined)
+        masks = [torch.as_tensor(rng.random(part.tokens) < 0.1) for part in memory._parts]
+        memory._parts = without(memory._parts, masks)
+        memory = memory.fork() if rng.random() < 0.5 else memory
+    start = int(rng.integers(len(memory)))
+    found = memory.surfels(start)
+    with paths.reading_by("torch"):
+        expected = memory.surfels(start)
+    for name, column in expected._asdict().items():
+        other = getattr(found, name)
+        assert column.dtype == other.dtype and column.numpy().tobytes() == other.contiguous().numpy().tobytes(), name

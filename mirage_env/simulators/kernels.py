@@ -1,0 +1,51 @@
+"""Which code navigates: compiled loops where they can run, NumPy and SciPy everywhere else. Both give the same bits."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from types import ModuleType
+from typing import Literal, NamedTuple
+
+NavigationPath = Literal["fastest", "scipy"]
+
+_chosen: NavigationPath = "fastest"
+
+
+class Kernels(NamedTuple):
+    """The modules of ``simulators.compiled``."""
+
+    clearance: ModuleType
+    samples: ModuleType
+    ways: ModuleType
+
+
+@contextmanager
+def navigating_by(path: NavigationPath) -> Iterator[None]:
+    """Navigate by this path in the meantime, in all threads: "fastest" (as always) or "scipy"."""
+    global _chosen
+    if path not in ("fastest", "scipy"):
+        raise ValueError(f"worlds are navigated by the path 'fastest' or 'scipy', got {path!r}")
+    before, _chosen = _chosen, path
+    try:
+        yield
+    finally:
+        _chosen = before
+
+
+def compiled() -> Kernels | None:
+    """The compiled loops; None where NumPy and SciPy do the work."""
+    return _kernels() if _chosen == "fastest" else None
+
+
+@cache
+def _kernels() -> Kernels | None:
+    try:
+        importlib.import_module("numba")
+    except ImportError:  # not installed, or not made for this Python or NumPy
+        return None
+    from mirage_env.simulators.compiled import clearance, samples, ways
+
+    return Kernels(clearance, samples, ways)
