@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from mirage_env.cracks import GUESSED, close_cracks, crack_cells, slit_cells
+from mirage_env.cracks import GUESSED, close_cracks, gap_cells
 from mirage_env.geometry import Array
 from mirage_env.look_ahead import ahead_poses
 from mirage_env.memory import MemoryView, read_many
@@ -96,15 +96,14 @@ def completed(
     latents, depth, imagined = view.latents.clone(), view.depth.clone(), view.imagined.clone()
     cracks = slits = torch.zeros_like(view.visible)
     if imagine != "never":
-        cracks = crack_cells(view.visible)
-        slits = slit_cells(view.visible, cracks)
+        cracks, slits = gap_cells(view.visible)
     known = [state.memory for state in states]
     gaps = cracks | slits
     unseen = ~view.visible & ~gaps
     keep = torch.ones_like(unseen)
     share = unseen.float().mean((1, 2))
     if bool(gaps.any()):
-        close_cracks(gaps, view, latents, depth, imagined, torch.where(slits, GUESSED, LEAST))
+        close_cracks(gaps, view.visible, latents, depth, imagined, torch.where(slits, GUESSED, LEAST))
     if imagine != "never":
         chosen = (share > threshold) if imagine == "new" else torch.ones_like(share, dtype=torch.bool)
         if chosen.any():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mirage_env.memory import MemoryView
+from mirage_env import kernels
 
 AROUND = 6
 """An open cell with at least so many of its eight neighbours covered lies in a crack, and not in a hole."""
@@ -38,20 +40,43 @@ def slit_cells(visible: Tensor, cracks: Tensor) -> Tensor:
     return open_ & small[:, None, None]
 
 
+def gap_cells(visible: Tensor) -> tuple[Tensor, Tensor]:
+    """The ``crack_cells`` and the ``slit_cells`` of ``visible`` (B, h, w)."""
+    loops = _compiled(visible)
+    if loops is not None:
+        return loops.gap_cells(visible)
+    cracks = crack_cells(visible)
+    return cracks, slit_cells(visible, cracks)
+
+
 def close_cracks(
-    cracks: Tensor, view: MemoryView, latents: Tensor, depth: Tensor, imagined: Tensor, least: Tensor | float
+    cracks: Tensor, visible: Tensor, latents: Tensor, depth: Tensor, imagined: Tensor, least: Tensor
 ) -> None:
     """Continue what is around the cells ``cracks`` (B, h, w), at most ``REACH`` away, into them, in place.
 
     They take the median depth of their covered neighbours, and the mean of the latents of those on that surface. They
-    count as imagined as the most imagined of these, and ``least``, a number or (B, h, w), at least.
+    count as imagined as the most imagined of these, and ``least``, at least.
 
     Args:
-        view: of B cameras, as it was read.
-        latents, depth, imagined: grids (B, C, h, w), (B, h, w) and (B, h, w) that hold the view.
+        visible: (B, h, w) bool, what the memory showed of the views.
+        latents, depth, imagined: contiguous float32 grids (B, C, h, w), (B, h, w) and (B, h, w) that hold the views.
+        least: (B, h, w) float32.
     """
-    covered = view.visible
-    least = torch.as_tensor(least, device=imagined.device).expand_as(imagined)
+    loops = _compiled(visible)
+    if loops is not None:
+        loops.close_cracks(cracks, visible, latents, depth, imagined, least)
+    else:
+        _close_cracks(cracks, visible, latents, depth, imagined, least)
+
+
+def _compiled(visible: Tensor) -> ModuleType | None:
+    return kernels.load("mirage_env.compiled.cracks") if visible.device.type == "cpu" else None
+
+
+def _close_cracks(
+    cracks: Tensor, visible: Tensor, latents: Tensor, depth: Tensor, imagined: Tensor, least: Tensor
+) -> None:
+    covered = visible
     for _ in range(REACH):
         reached = cracks & ~covered & (functional.max_pool2d(covered.float(), 3, stride=1, padding=1) > 0)
         if not bool(reached.any()):

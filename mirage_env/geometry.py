@@ -187,15 +187,19 @@ def wxyz_from_rotation(R: Any) -> Array:
 def exp_twist(twist: Any) -> Array:
     """Rigid motion (4, 4) of a body-frame twist (6,): metres (x, y, z), then a rotation vector in radians.
 
-    The exponential map of SE(3): ``T_world_new = T_world_old @ exp_twist(twist)``.
+    The exponential map of SE(3), in Rodrigues' closed form: ``T_world_new = T_world_old @ exp_twist(twist)``.
     """
-    from scipy.linalg import expm
-
     v = np.asarray(twist, dtype=np.float64)
     if v.shape != (6,) or not np.isfinite(v).all():
         raise ValueError(f"a twist is six finite numbers (metres x, y, z; rotation vector in radians), got {twist!r}")
-    wx, wy, wz = v[3:]
-    generator = np.zeros((4, 4))
-    generator[:3, :3] = [[0, -wz, wy], [wz, 0, -wx], [-wy, wx, 0]]
-    generator[:3, 3] = v[:3]
-    return expm(generator)
+    wx, wy, wz = v[3:].tolist()
+    W = np.array([[0.0, -wz, wy], [wz, 0.0, -wx], [-wy, wx, 0.0]])
+    WW = W @ W
+    angle = math.hypot(wx, wy, wz)
+    sine = float(np.sinc(angle / math.pi))  # sin(angle) / angle
+    cosine = float(np.sinc(angle / math.tau)) ** 2 / 2  # (1 - cos(angle)) / angle²
+    rest = (1.0 - sine) / angle**2 if angle > 0.01 else 1 / 6 - angle**2 / 120 + angle**4 / 5040
+    T = np.eye(4)
+    T[:3, :3] += sine * W + cosine * WW
+    T[:3, 3] = v[:3] + (cosine * W + rest * WW) @ v[:3]
+    return T

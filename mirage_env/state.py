@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -50,16 +51,7 @@ class WorldState:
 
         TypeError for a memory other than a ``LatentMemory``: it has no file format.
         """
-        if not isinstance(self.memory, LatentMemory):
-            found = type(self.memory).__name__
-            raise TypeError(f"only states with a LatentMemory can be saved, this one has a {found}")
-        tensors = {f"memory.{name}": value for name, value in memory_to_tensors(self.memory).items()}
-        tensors |= {
-            "pose": torch.as_tensor(self.pose).contiguous(),
-            "latents": self.latents.contiguous(),
-            "intrinsics": torch.as_tensor(self.intrinsics).contiguous(),
-        }
-        numbers = {name: getattr(self, name) for name in ("resolution", "seed", "steps", "scale", "codec")}
+        tensors, numbers = state_to_tensors(self)
         with atomic_write(Path(path)) as temporary:
             save_file(tensors, temporary, {"format": FORMAT, "version": str(VERSION), "state": json.dumps(numbers)})
 
@@ -72,21 +64,41 @@ class WorldState:
             ValueError: it is truncated, damaged, foreign or of a newer version.
         """
         tensors, metadata = read_tensors(Path(path), FORMAT, VERSION)
-        columns = {k.removeprefix("memory."): v for k, v in tensors.items() if k.startswith("memory.")}
         try:
-            memory = memory_from_tensors(columns)
-            numbers = json.loads(metadata["state"])
-            height, width = numbers["resolution"]
-            return cls(
-                memory=memory,
-                pose=geometry.check_pose(tensors["pose"].numpy()).astype("float32"),
-                latents=tensors["latents"],
-                intrinsics=tensors["intrinsics"].numpy(),
-                resolution=(int(height), int(width)),
-                seed=int(numbers["seed"]),
-                steps=int(numbers["steps"]),
-                scale=float(numbers["scale"]),
-                codec=str(numbers.get("codec", "")),
-            )
+            return state_from_tensors(tensors, json.loads(metadata["state"]))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def state_to_tensors(state: WorldState) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Everything that a state holds: contiguous tensors by name, and numbers that JSON can hold.
+
+    TypeError for a memory other than a ``LatentMemory``: it has no file format.
+    """
+    if not isinstance(state.memory, LatentMemory):
+        found = type(state.memory).__name__
+        raise TypeError(f"only states with a LatentMemory can be saved, this one has a {found}")
+    tensors = {f"memory.{name}": value for name, value in memory_to_tensors(state.memory).items()}
+    tensors |= {
+        "pose": torch.as_tensor(state.pose).contiguous(),
+        "latents": state.latents.contiguous(),
+        "intrinsics": torch.as_tensor(state.intrinsics).contiguous(),
+    }
+    return tensors, {name: getattr(state, name) for name in ("resolution", "seed", "steps", "scale", "codec")}
+
+
+def state_from_tensors(tensors: dict[str, Tensor], numbers: dict[str, Any]) -> WorldState:
+    """The state that ``state_to_tensors`` took apart; KeyError, TypeError or ValueError if they do not fit together."""
+    columns = {k.removeprefix("memory."): v for k, v in tensors.items() if k.startswith("memory.")}
+    height, width = numbers["resolution"]
+    return WorldState(
+        memory=memory_from_tensors(columns),
+        pose=geometry.check_pose(tensors["pose"].numpy()).astype("float32"),
+        latents=tensors["latents"],
+        intrinsics=tensors["intrinsics"].numpy(),
+        resolution=(int(height), int(width)),
+        seed=int(numbers["seed"]),
+        steps=int(numbers["steps"]),
+        scale=float(numbers["scale"]),
+        codec=str(numbers.get("codec", "")),
+    )

@@ -153,7 +153,7 @@ class WorldModel:
         What was imagined before does not keep the image out; where both lie on one surface, a read shows what the
         camera saw.
         """
-        self._check_fits(state)
+        self.check_fits(state)
         if hfov is None:
             hfov = float(np.degrees(2 * np.arctan(state.resolution[1] / 2 / state.intrinsics[0, 0])))
         geometry.check_hfov(hfov)
@@ -202,7 +202,8 @@ class WorldModel:
         """The worlds seen from their poses (B, 4, 4); one pass of each network serves all that need it.
 
         What the memories show is the same as in single steps, bit for bit; what the networks add to it may differ in
-        the last bits (about 1e-6), because convolutions round differently for other batch sizes.
+        the last bits (about 1e-6), because convolutions round differently for other batch sizes. Where one state is
+        named several times with one pose, its step is made once, and its results are the same objects.
 
         Args:
             states: B worlds with cameras of one resolution.
@@ -220,10 +221,19 @@ class WorldModel:
         if len(states) == 0 or poses.shape != (len(states), 4, 4):
             raise ValueError(f"step_batch needs one 4x4 pose per state: got {len(states)} states, poses {poses.shape}")
         for state in states:
-            self._check_fits(state)
+            self.check_fits(state)
         sizes = {self._grid_size(state) for state in states}
         if len(sizes) != 1:
             raise ValueError(f"all states of a batch need one resolution, got {sorted(s.resolution for s in states)}")
+        # A planner steps forks of one world, many of them alike: what follows from the same is the same.
+        steps = [(id(state), pose.tobytes()) for state, pose in zip(states, poses, strict=True)]
+        first = {step: i for i, step in reversed([*enumerate(steps)])}
+        if len(first) < len(steps):
+            some = [*first.values()]
+            made = self.step_batch([states[i] for i in some], poses[some], imagine, threshold)
+            results = dict(zip(first, zip(*made, strict=True), strict=True))
+            after, frames = zip(*(results[step] for step in steps), strict=True)
+            return [*after], [*frames]
         grid_K = np.stack([self._grid(state.intrinsics) for state in states])
         size = sizes.pop()
         shown = view = read_many([state.memory for state in states], poses, grid_K, size=size)
@@ -287,7 +297,8 @@ class WorldModel:
     def _networks(self) -> Networks:
         return Networks(self.depth_model, self.denoiser, self.denoiser_steps)
 
-    def _check_fits(self, state: WorldState) -> None:
+    def check_fits(self, state: WorldState) -> None:
+        """Raise ValueError unless this model can go on from the state."""
         if state.memory.channels != self.codec.channels:
             raise ValueError(
                 f"the state's latents have {state.memory.channels} channels, those of model {self.name!r} "

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from mirage_env import kernels
 from mirage_env.completion import LEAST
-from mirage_env.cracks import GUESSED, close_cracks, crack_cells, slit_cells
-from mirage_env.memory import MemoryView
+from mirage_env.cracks import GUESSED, _close_cracks, close_cracks, crack_cells, gap_cells, slit_cells
 from tests.box_room import pose
 from tests.exact_world import exact_world
 from tests.one_view import DEPTH, begin
@@ -37,9 +40,8 @@ def test_a_crack_takes_one_of_the_surfaces_around_it() -> None:
     latents = (depth[:, None] * 10).expand(-1, 3, -1, -1)
     doubt = torch.full((1, 8, 10), 0.3) * shown
     doubt[0, 2, 3] = 0.6
-    view = MemoryView(latents.clone(), depth.clone(), shown, doubt.clone(), torch.zeros(1, 8, 10, dtype=torch.int64))
-    grids = (view.latents.clone(), view.depth.clone(), view.imagined.clone())
-    close_cracks(~shown, view, *grids, 0.01)
+    grids = (latents.clone(), depth.clone(), doubt.clone())
+    close_cracks(~shown, shown, *grids, torch.full_like(depth, 0.01))
     assert grids[1][0, 3, 4] == 2.0 and (grids[0][0, :, 3, 4] == 20.0).all()
     assert grids[2][0, 3, 4] == doubt[0, 2, 3]
     assert all(
@@ -87,8 +89,38 @@ def test_slits_are_closed_from_their_sides_inwards() -> None:
     shown[0, :4, 3:7] = False
     depth = (2.0 * shown).clone()
     latents = torch.where(shown[:, None], 5.0, 0.0).expand(-1, 3, -1, -1)
-    view = MemoryView(latents, depth, shown, 0.0 * depth, torch.zeros(1, 8, 10, dtype=torch.int64))
-    grids = (latents.clone(), depth.clone(), view.imagined.clone())
-    close_cracks(~shown, view, *grids, torch.where(shown, 0.0, GUESSED))
+    grids = (latents.clone(), depth.clone(), 0.0 * depth)
+    close_cracks(~shown, shown, *grids, torch.where(shown, 0.0, GUESSED))
     assert (grids[1] == 2.0).all() and (grids[0] == 5.0).all()
     assert (grids[2][~shown] == GUESSED).all() and not grids[2][shown].any()
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 10_000), share=st.sampled_from([0.02, 0.2, 0.6]))
+def test_compiled_loops_do_what_torch_does(seed: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    shown = torch.as_tensor(rng.random((4, 12, 9)) >= share * rng.random((4, 1, 1)))
+    depth = torch.as_tensor(rng.choice([1.0, 1.05, 2.0, 4.0], (4, 12, 9)), dtype=torch.float32) * shown
+    latents = torch.as_tensor(rng.standard_normal((4, 5, 12, 9)), dtype=torch.float32) * shown[:, None]
+    doubt, least = (torch.as_tensor(rng.random((4, 12, 9)), dtype=torch.float32) for _ in range(2))
+    loops = kernels.load("mirage_env.compiled.cracks")
+    assert loops is not None
+    cracks = crack_cells(shown)
+    slits = slit_cells(shown, cracks)
+    assert all(torch.equal(a, b) for a, b in zip(loops.gap_cells(shown), (cracks, slits), strict=True))
+    filled = []
+    for close in (loops.close_cracks, _close_cracks):
+        grids = latents.clone(), depth.clone(), doubt * shown
+        close(cracks | slits, shown, *grids, least)
+        filled.append(grids)
+    torch.testing.assert_close(filled[0][0], filled[1][0], atol=1e-6, rtol=0)
+    assert torch.equal(filled[0][1], filled[1][1]) and torch.equal(filled[0][2], filled[1][2])
+
+
+def test_without_numba_torch_closes_cracks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "load", lambda name: None)
+    shown = visible((3, 4))
+    depth, latents, doubt = 2.0 * shown, 5.0 * shown[:, None], 0.0 * shown
+    assert torch.equal(gap_cells(shown)[0], ~shown)
+    close_cracks(~shown, shown, latents, depth, doubt, torch.full_like(depth, GUESSED))
+    assert (depth == 2.0).all() and (latents == 5.0).all()

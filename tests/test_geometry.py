@@ -12,6 +12,7 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.linalg import expm
 from scipy.spatial.transform import Rotation
 
 from mirage_env import geometry
@@ -341,6 +342,15 @@ def test_a_twist_without_translation_is_a_rotation(w: Array) -> None:
     T = geometry.exp_twist([0, 0, 0, *w])
     np.testing.assert_allclose(T[:3, :3], Rotation.from_rotvec(w).as_matrix(), atol=1e-10)
     np.testing.assert_allclose(T[:, 3], [0, 0, 0, 1], atol=1e-15)
+
+
+@given(vectors(6, 3.0), st.sampled_from([1.0, 1e-2, 4e-3, 1e-5, 0.0]))
+def test_a_twist_is_the_exponential_of_its_generator(twist: Array, size: float) -> None:
+    twist = twist * [1, 1, 1, size, size, size]
+    generator = np.zeros((4, 4))
+    generator[:3, :3] = np.cross(np.eye(3), twist[3:])
+    generator[:3, 3] = twist[:3]
+    np.testing.assert_allclose(geometry.exp_twist(twist), expm(generator), atol=1e-12)
 
 
 @given(vectors(6, 3.0))

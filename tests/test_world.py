@@ -116,6 +116,26 @@ def test_worlds_of_a_batch_that_need_nothing_are_left_alone() -> None:
     assert calls == [1]
 
 
+def test_equal_steps_of_one_state_are_made_once() -> None:
+    calls: list[int] = []
+
+    class Counting(NoiseItself):
+        def denoise(self, readout: Tensor, *rest: Any) -> Denoised:
+            calls.append(len(readout))
+            return super().denoise(readout, *rest)
+
+    world = WorldModel(PixelCodec(), TwoMetres(), Counting(), look_ahead=0)
+    state, other = begin(world, seed=1), begin(world, seed=2)
+    turns = [30, -60, 30, 30, -60, 30]
+    states = [state, state, other, state, state, state]
+    after, frames = world.step_batch(states, np.stack([pose(turned_deg=a) for a in turns]))
+    assert calls == [3]
+    assert frames[0] is frames[3] is frames[5] and frames[1] is frames[4] and frames[2] is not frames[0]
+    for begun, turn, end, frame in zip(states, turns, after, frames, strict=True):
+        expected, single = world.step(begun, pose(turned_deg=turn))
+        assert same_frame(frame, single) and same_memory(end, expected)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

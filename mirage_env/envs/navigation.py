@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import gymnasium
@@ -14,6 +17,8 @@ from mirage_env import geometry
 from mirage_env.envs.actions import Actions, Command
 from mirage_env.envs.observations import Layout, Moment, make_observations
 from mirage_env.envs.options import ResetOptions, check_options
+from mirage_env.envs.progress import Progress
+from mirage_env.envs.snapshot import EnvSnapshot, load_snapshot, save_snapshot
 from mirage_env.envs.worlds import begin_with_image, episode_source, is_imagined, seed_imagination, world_of
 from mirage_env.geometry import Array
 from mirage_env.simulators.base import Simulator, View
@@ -81,7 +86,7 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         self.max_episode_steps = max_episode_steps
         self._owns_simulator = owns_simulator
         self._view: View | None = None
-        self._running = False
+        self._progress: Progress | None = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode.
@@ -101,18 +106,13 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         """
         asked = check_options(options, self.task, is_imagined(self.simulator))
         super().reset(seed=seed)
-        self._running = False
+        self.abandon()
         # Drawn first, so that what is imagined does not depend on how many tries an episode took.
         seed_imagination(self.simulator, int(self.np_random.integers(2**31)))
-        self._view, self._goal = self._begin(asked)
-        self._start_pose = np.array(self._view.pose)
-        self._position = self._agent_position()
-        self._path_length, self._steps, self._stopped, self._collided = 0.0, 0, False, False
-        self._distance = self._distance_to_goal()
-        straight = 0.0 if self._goal is None else float(np.linalg.norm((self._goal - self._position)[[0, 2]]))
-        self._finite_distance = self._distance if math.isfinite(self._distance) else straight
-        self._shortest = max(self._finite_distance, straight)
-        self._running = True
+        self._view, goal = self._begin(asked)
+        position = self._agent_position()
+        start_pose = np.array(self._view.pose)
+        self._progress = Progress.begun(goal, start_pose, position, self._distance_to_goal(position, goal))
         return self._observe(), self._info()
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -131,7 +131,7 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         Raises like ``step``, which is this, the simulator's step, and ``arrive``; in that way many environments can
         take the step in the middle together.
         """
-        if not self._running:
+        if not self.running:
             ended = "the episode has ended" if self._view is not None else "no episode has begun"
             raise ResetNeeded(f"{ended}; call reset() before step()")
         motion, stop = self.actions.command(action)
@@ -145,21 +145,16 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
             command: what ``command`` gave.
             seen: what ``Simulator.step`` gave; None where there was no motion.
         """
-        self._stopped, self._collided = command.stop, False
+        before = self._episode()
+        now = dataclasses.replace(before, stopped=command.stop, collided=False, steps=before.steps + 1)
         if seen is not None:
-            self._view, self._collided = seen
+            self._view, collided = seen
             position = self._agent_position()
-            self._path_length += float(np.linalg.norm(position - self._position))
-            self._position = position
-            self._distance = self._distance_to_goal()
-        self._steps += 1
-        previous = self._finite_distance
-        if math.isfinite(self._distance):
-            self._finite_distance = self._distance
-        reward = self.task.reward(previous, self._finite_distance, self._succeeded())
-        truncated = self.max_episode_steps is not None and self._steps >= self.max_episode_steps
-        self._running = not (self._stopped or truncated)
-        return self._observe(), float(reward), bool(self._stopped), bool(truncated), self._info()
+            now = now.moved(position, self._distance_to_goal(position, now.goal), bool(collided))
+        truncated = self.max_episode_steps is not None and now.steps >= self.max_episode_steps
+        self._progress = dataclasses.replace(now, running=not (now.stopped or truncated))
+        reward = self.task.reward(before.finite_distance, now.finite_distance, self._succeeded())
+        return self._observe(), float(reward), bool(now.stopped), bool(truncated), self._info()
 
     def render(self) -> Array | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The view (H, W, 3) uint8 with ``render_mode="rgb_array"``, else None."""
@@ -177,15 +172,68 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
     @property
     def running(self) -> bool:
         """Whether an episode has begun and not ended."""
-        return self._running
+        return self._progress is not None and self._progress.running
+
+    @property
+    def goal(self) -> Array | None:
+        """(3,) metres, world frame; None without one."""
+        return None if self._progress is None else self._progress.goal
 
     def abandon(self) -> None:
-        """End the episode without a result: only a ``reset`` goes on from here."""
-        self._running = False
+        """End the episode without a result: only a ``reset`` or ``restore`` goes on from here."""
+        if self._progress is not None:
+            self._progress = dataclasses.replace(self._progress, running=False)
+
+    def snapshot(self) -> EnvSnapshot:
+        """The whole environment as a value: the world, the episode and the random generator.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first ``reset``.
+        """
+        episode, generator = self._episode(), dict(copy.deepcopy(self.np_random.bit_generator.state))
+        return EnvSnapshot(self.simulator.snapshot(), episode, generator)
+
+    def restore(self, snapshot: EnvSnapshot) -> tuple[Any, dict[str, Any]]:
+        """Return to a snapshot of this or an equal environment, any number of times: its observation and info.
+
+        Raises:
+            TypeError, ValueError: it is no snapshot of such an environment. Nothing has changed then.
+        """
+        if not isinstance(snapshot, EnvSnapshot):
+            raise TypeError(f"restore needs what snapshot() gave, got {type(snapshot).__name__}")
+        if (snapshot.progress.goal is not None) != self.task.has_goal:
+            raise ValueError(f"the snapshot is of an episode of another task than {self.task.name}")
+        self._view = self.simulator.restore(snapshot.world)
+        self._progress = snapshot.progress
+        self.np_random.bit_generator.state = copy.deepcopy(snapshot.generator)
+        return self._observe(), self._info()
+
+    def save(self, path: str | Path) -> None:
+        """Write ``snapshot()`` of an imagined world to one safetensors file, whole or not at all; ``load`` reads it.
+
+        Raises:
+            gymnasium.error.ResetNeeded: before the first ``reset``.
+            TypeError: the world is a true one: its scene files are its state.
+        """
+        save_snapshot(self.snapshot(), self.task.name, path)
+
+    def load(self, path: str | Path) -> tuple[Any, dict[str, Any]]:
+        """Go on from what ``save`` wrote, bit for bit, in an environment made with the same arguments.
+
+        Returns:
+            The observation and info of that moment.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            TypeError: this environment is of a true world.
+            ValueError: the file is truncated, damaged, of a newer version, or of another model, camera or task. Nothing
+                has changed then.
+        """
+        return self.restore(load_snapshot(path, self.task.name, self.simulator))
 
     def close(self) -> None:
         """Close the simulator, if it is this environment's own."""
-        self._running = False
+        self.abandon()
         if self._owns_simulator:
             self.simulator.close()
 
@@ -219,25 +267,33 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         assert self._view is not None
         return geometry.agent_pose(self._view.pose, self.simulator.camera.height)[0]
 
-    def _distance_to_goal(self) -> float:
-        return math.inf if self._goal is None else float(self.simulator.geodesic_distance(self._position, self._goal))
+    def _distance_to_goal(self, position: Array, goal: Array | None) -> float:
+        return math.inf if goal is None else float(self.simulator.geodesic_distance(position, goal))
+
+    def _episode(self) -> Progress:
+        if self._progress is None:
+            raise ResetNeeded("no episode has begun; call reset()")
+        return self._progress
 
     def _succeeded(self) -> bool:
-        return self.task.succeeded(self._stopped, self._distance)
+        return self.task.succeeded(self._episode().stopped, self._episode().distance)
 
     def _observe(self) -> Any:
-        return self.observations.observe(Moment(self._view, self._start_pose, self.simulator.camera.height, self._goal))
+        episode = self._episode()
+        moment = Moment(self._view, episode.start_pose, self.simulator.camera.height, episode.goal)
+        return self.observations.observe(moment)
 
     def _info(self) -> dict[str, Any]:
         assert self._view is not None
-        succeeded, scored = self._succeeded(), self._goal is not None
+        episode, succeeded = self._episode(), self._succeeded()
+        ways, scored = (episode.shortest, episode.path_length), episode.goal is not None
         return {
             "success": succeeded,
-            "spl": measures.spl(succeeded, self._shortest, self._path_length) if scored else 0.0,
-            "soft_spl": measures.soft_spl(self._distance, self._shortest, self._path_length) if scored else 0.0,
-            "distance_to_goal": self._distance,
-            "collided": bool(self._collided),
-            "path_length": self._path_length,
+            "spl": measures.spl(succeeded, *ways) if scored else 0.0,
+            "soft_spl": measures.soft_spl(episode.distance, *ways) if scored else 0.0,
+            "distance_to_goal": episode.distance,
+            "collided": episode.collided,
+            "path_length": episode.path_length,
             "imagined_fraction": float(getattr(self._view, "imagined_fraction", 0.0)),
             "pose": np.array(self._view.pose, dtype=np.float32),
         }

@@ -189,8 +189,10 @@ class NavigationVectorEnv(VectorEnv[Any, Any, Array]):
             for i in np.flatnonzero(self._ended).tolist():
                 infos = self._add_info(infos, {"final_obs": observed[i], "final_info": given[i]}, i)
                 observed[i], given[i] = self.envs[i].reset()
-        for i, info in enumerate(given):
-            infos = self._add_info(infos, info, i)
+        # All infos have the same keys: what ``_add_info`` does world by world is done key by key.
+        everywhere = np.ones(self.num_envs, dtype=np.bool_)
+        for key in given[0]:
+            infos[key], infos[f"_{key}"] = np.array([info[key] for info in given]), everywhere.copy()
         self._observed = observed
         return self._batched(), np.array(rewards, dtype=np.float64), terminations, truncations, infos
 

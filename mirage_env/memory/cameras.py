@@ -105,9 +105,15 @@ def frustum_planes(cameras: Targets) -> Array:
     return normals @ T[:, :3, :]
 
 
-def rounding(part: Part, cameras: Targets) -> Array:
-    """(T,) metres, more than float32 rounds the distances of a part's tokens from each camera's ``frustum_planes``."""
-    return 4e-6 * (part.segment.reach + np.abs(cameras.T_camera_world[:, :3, 3]).max(axis=1)) + 1e-6
+def remoteness(cameras: Targets) -> Array:
+    """(T,) metres, how far the world's origin is from each camera, along an axis."""
+    return np.abs(cameras.T_camera_world[:, :3, 3]).max(axis=1)
+
+
+def rounding(part: Part, remote: Any) -> Any:
+    """Metres, more than float32 rounds the distances of a part's tokens from the ``frustum_planes`` of cameras of
+    this ``remoteness``."""
+    return 4e-6 * (part.segment.reach + remote) + 1e-6
 
 
 def in_frustum(part: Part, cameras: Targets, footprint: bool) -> tuple[Tensor, Tensor]:
@@ -117,7 +123,7 @@ def in_frustum(part: Part, cameras: Targets, footprint: bool) -> tuple[Tensor, T
     Works in float32, so the result decides only what is worth an exact look.
     """
     planes = frustum_planes(cameras)
-    planes[..., 3] += rounding(part, cameras)[:, None]
+    planes[..., 3] += rounding(part, remoteness(cameras))[:, None]
     sphere = part.segment.sphere[:, : part.tokens]
     # Multiply-adds, not a matmul, whose precision is a global switch that training code likes to turn down.
     side = torch.as_tensor(planes, dtype=torch.float32, device=sphere.device).unsqueeze(-1)

@@ -19,8 +19,7 @@ from torch.nn import functional
 from mirage_env.geometry import scale_intrinsics
 from mirage_env.memory import store
 from mirage_env.memory.cameras import MIN_Z, Targets, in_frustum
-from mirage_env.memory.paths import rasterize
-from mirage_env.memory.surfel import inverse_depth_slopes
+from mirage_env.memory.paths import inverse_depth_slopes, rasterize
 from mirage_env.memory.view import Job
 
 MARGIN = 0.05

@@ -17,12 +17,11 @@ from mirage_env.memory import store
 from mirage_env.memory.budget import evicted
 from mirage_env.memory.cameras import Targets
 from mirage_env.memory.patches import Surfels, surfels_of
-from mirage_env.memory.paths import looked_through, looked_through_along, read_footprints
+from mirage_env.memory.paths import looked_through, looked_through_along, read_footprints, tokens_from_view
 from mirage_env.memory.revision import View, jobs_of, revise
 from mirage_env.memory.rules import MemoryRules
 from mirage_env.memory.sightlines import Rays
 from mirage_env.memory.splat import read_splats
-from mirage_env.memory.surfel import tokens_from_view
 from mirage_env.memory.view import Canvas, Job, MemoryView
 
 EXPLAINED = 0.05

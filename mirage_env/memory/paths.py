@@ -1,22 +1,22 @@
-"""Which code reads a memory: compiled loops where they can run, torch everywhere else. Both give the same bits."""
+"""Which code reads and writes memories: compiled loops where they can run, torch elsewhere. Both give the same bits."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from types import ModuleType
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from mirage_env.memory import raster, sightlines
+from mirage_env import kernels
+from mirage_env.geometry import Array
+from mirage_env.memory import raster, sightlines, surfel, writable
 from mirage_env.memory.cameras import Targets
 from mirage_env.memory.raster import Hits
 from mirage_env.memory.sightlines import Rays
-from mirage_env.memory.store import Part
+from mirage_env.memory.store import Part, Tokens
 from mirage_env.memory.view import Canvas, Job
 
 ReadPath = Literal["fastest", "torch"]
@@ -37,20 +37,11 @@ def reading_by(path: ReadPath) -> Iterator[None]:
         _chosen = before
 
 
-def compiled(device: torch.device) -> ModuleType | None:
-    """The compiled reads for memories on ``device``; None where torch reads them."""
-    return _kernels() if _chosen == "fastest" and device.type == "cpu" else None
-
-
-@cache
-def _kernels() -> ModuleType | None:
-    try:
-        importlib.import_module("numba")
-    except ImportError:  # not installed, or not made for this Python or NumPy
+def compiled(device: torch.device, name: str = "read") -> ModuleType | None:
+    """The module of ``memory.compiled`` with this name, for memories on ``device``; None where torch does its work."""
+    if _chosen != "fastest" or device.type != "cpu":
         return None
-    from mirage_env.memory.compiled import read
-
-    return read
+    return kernels.load(f"mirage_env.memory.compiled.{name}")
 
 
 def read_footprints(jobs: Sequence[Job], cameras: Targets, canvas: Canvas) -> None:
@@ -71,3 +62,27 @@ def looked_through(parts: Sequence[Part], points: Tensor, margin: float) -> Tens
 def looked_through_along(memories: Sequence[Sequence[Part]], rays: Rays, margin: float) -> Tensor:
     """``sightlines.looked_through_along``."""
     return (compiled(rays.depth.device) or sightlines).looked_through_along(memories, rays, margin)
+
+
+def inverse_depth_slopes(depth: Tensor) -> tuple[Tensor, Tensor]:
+    """``surfel.inverse_depth_slopes``."""
+    return (compiled(depth.device, "lift") or surfel).inverse_depth_slopes(depth)
+
+
+def flying_cells(depth: Tensor) -> Tensor:
+    """``writable.flying_cells``."""
+    return (compiled(depth.device, "lift") or writable).flying_cells(depth)
+
+
+def tokens_from_view(
+    latents: Tensor,
+    depth: Tensor,
+    imagined: Tensor,
+    intrinsics: Array,
+    T_world_camera: Array,
+    write: Tensor,
+    dtype: torch.dtype,
+) -> Tokens:
+    """``surfel.tokens_from_view``."""
+    path = compiled(depth.device, "lift") or surfel
+    return path.tokens_from_view(latents, depth, imagined, intrinsics, T_world_camera, write, dtype)

@@ -12,13 +12,11 @@ from torch.nn import functional
 from mirage_env.memory import store
 from mirage_env.memory.cameras import Targets
 from mirage_env.memory.contradiction import MARGIN, contradicted
-from mirage_env.memory.paths import rasterize
+from mirage_env.memory.paths import flying_cells, inverse_depth_slopes, rasterize
 from mirage_env.memory.raster import Hits
 from mirage_env.memory.rules import MemoryRules
 from mirage_env.memory.supersede import Surface, explained_cells, superseded
-from mirage_env.memory.surfel import inverse_depth_slopes
 from mirage_env.memory.view import Job
-from mirage_env.memory.writable import flying_cells
 
 
 class View(NamedTuple):

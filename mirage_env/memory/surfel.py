@@ -94,7 +94,7 @@ def tokens_from_view(
     row, col = write.nonzero(as_tuple=True)
     plane = torch.stack([inverse[row, col], slopes[0, row, col], slopes[1, row, col]])
     lift = torch.as_tensor(lift_matrix(intrinsics, T_world_camera), device=depth.device)
-    u, v = col + 0.5, row + 0.5
+    u, v = col.double() + 0.5, row.double() + 0.5
     centre = lift_points(lift, u, v, plane[0]).to(torch.float32)
     radius = torch.zeros_like(u, dtype=torch.float64)
     for du in (-HALF, HALF):

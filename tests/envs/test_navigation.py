@@ -46,7 +46,7 @@ def follow_shortest_path(env: NavigationEnv, turn: float = math.radians(10)) -> 
     """Walk the shortest path greedily, then stop; the rewards and the last info."""
     simulator = env.simulator
     assert isinstance(simulator, RoomsSimulator)
-    goal = env.unwrapped._goal  # type: ignore[attr-defined]
+    goal = env.unwrapped.goal  # type: ignore[attr-defined]
     rewards: list[float] = []
     for _ in range(500):
         position, yaw = np.array(simulator.agent.position), simulator.agent.yaw

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mirage_env import geometry
+from mirage_env import geometry, kernels
 from mirage_env.geometry import Array
 from mirage_env.memory import LatentMemory, paths, raster, read_many, store
 from mirage_env.memory import cameras as cams
@@ -198,9 +198,9 @@ def test_results_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.Monk
 @pytest.fixture
 def no_numba(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(sys.modules, "numba", None)
-    paths._kernels.cache_clear()
+    kernels.load.cache_clear()
     yield
-    paths._kernels.cache_clear()
+    kernels.load.cache_clear()
 
 
 def test_without_numba_torch_reads(no_numba: None) -> None:

@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from mirage_env.geometry import Array
+from mirage_env.kernels import kernel
 from mirage_env.memory.cameras import MIN_Z
-from mirage_env.memory.compiled.kernel import kernel
 from mirage_env.memory.raster import MAX_SPAN
 from mirage_env.memory.store import KEY_MASK, KEY_ROW_SHIFT, KEY_VIEW_SHIFT
 from mirage_env.memory.surfel import HALF, TRIMMED

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mirage_env.geometry import Array
-from mirage_env.memory.cameras import Targets, frustum_planes, rounding
+from mirage_env.memory.cameras import Targets, frustum_planes, remoteness, rounding
 from mirage_env.memory.compiled.draw import draw
 from mirage_env.memory.compiled.host import Columns, bounded, columns_of, sighted
 from mirage_env.memory.compiled.show import blend, decide, mix, veto, witnesses
@@ -34,6 +34,43 @@ class _Drawn(NamedTuple):
     single: Array
 
 
+class _Scene(NamedTuple):
+    """What is drawn, and the cameras that it is drawn into.
+
+    ``sight_lines`` (jobs,) is that of the jobs; ``P``, ``planes`` and ``remote`` are the cameras' ``projections``,
+    ``frustum_planes`` and ``remoteness``.
+    """
+
+    jobs: Sequence[Job]
+    columns: Sequence[Columns]
+    sight_lines: Array
+    cameras: Targets
+    P: Array
+    planes: Array
+    remote: Array
+
+    @classmethod
+    def of(cls, jobs: Sequence[Job], cameras: Targets) -> _Scene:
+        lines = np.array([job.sight_lines for job in jobs], dtype=np.bool_)
+        views = projections(cameras), frustum_planes(cameras), remoteness(cameras)
+        return cls(jobs, [columns_of(job.part) for job in jobs], lines, cameras, *views)
+
+
+class _Grids(NamedTuple):
+    """The grids of a ``Canvas`` as NumPy arrays."""
+
+    latents: Array
+    nearest: Array
+    depth: Array
+    token: Array
+    imagined: Array
+    offset: Array
+
+    @classmethod
+    def of(cls, canvas: Canvas) -> _Grids:
+        return cls(*(getattr(canvas, name).numpy() for name in cls._fields))
+
+
 class _Buffers(threading.local):
     """What a thread draws into, again and again."""
 
@@ -51,28 +88,26 @@ _BUFFERS = _Buffers()
 
 def read_footprints(jobs: Sequence[Job], cameras: Targets, canvas: Canvas) -> None:
     """Fill ``canvas`` with what ``cameras`` see of the tokens' footprints."""
-    columns = [columns_of(job.part) for job in jobs]
+    scene, grids = _Scene.of(jobs, cameras), _Grids.of(canvas)
     looks: dict[int, list[int]] = {}
     for k, job in enumerate(jobs):
         for camera in range(job.first, job.last):
             looks.setdefault(camera, []).append(k)
-    P, planes = projections(cameras), frustum_planes(cameras)
 
     def show(camera: int) -> None:
-        drawn = _draw(looks[camera], camera, jobs, columns, P, planes, cameras)
-        _show(looks[camera], camera, drawn, jobs, columns, cameras, canvas)
+        _show(looks[camera], camera, _draw(looks[camera], camera, scene), scene, grids)
 
-    share(show, list(looks), sum(columns[k].tokens for mine in looks.values() for k in mine))
+    tokens = sum(jobs[k].part.tokens for mine in looks.values() for k in mine)
+    share(show, list(looks), tokens + len(looks) * cameras.height * cameras.width)
 
 
 def rasterize(jobs: Sequence[Job], cameras: Targets) -> Hits:
     """All pairs of a token and a cell centre that its footprint covers, in front of the camera."""
-    columns = [columns_of(job.part) for job in jobs]
-    P, planes = projections(cameras), frustum_planes(cameras)
+    scene = _Scene.of(jobs, cameras)
     pieces = []
     for k, job in enumerate(jobs):
         for camera in range(job.first, job.last):
-            count, *buffers = _draw([k], camera, jobs, columns, P, planes, cameras)
+            count, *buffers = _draw([k], camera, scene)
             pieces.append([buffer[:, :count].copy() for buffer in buffers])
     whole, exact, single = (torch.from_numpy(np.concatenate(rows, axis=1)) for rows in zip(*pieces, strict=True))
     return Hits(*whole, *exact, *single)
@@ -108,26 +143,19 @@ def looked_through_along(memories: Sequence[Sequence[Part]], rays: Rays, margin:
     return torch.from_numpy(found)
 
 
-def _draw(
-    mine: Sequence[int],
-    camera: int,
-    jobs: Sequence[Job],
-    columns: Sequence[Columns],
-    P: Array,
-    planes: Array,
-    cameras: Targets,
-) -> _Drawn:
+def _draw(mine: Sequence[int], camera: int, scene: _Scene) -> _Drawn:
     """All hits of the jobs ``mine`` in one camera, in this thread's buffers until it draws again."""
-    here = cameras[camera : camera + 1]
-    count, first_cell, buffers = 0, camera * cameras.height * cameras.width, _BUFFERS
+    height, width = scene.cameras.height, scene.cameras.width
+    count, first_cell, buffers = 0, camera * height * width, _BUFFERS
     for k in mine:
-        part, base = columns[k], jobs[k].base
-        host, blocks, margin = part.host, bounded(part), float(rounding(jobs[k].part, here)[0])
+        part, job = scene.columns[k], scene.jobs[k]
+        host, blocks = part.host, bounded(part)
+        margin = float(rounding(job.part, scene.remote[camera]))
         while True:
             total = draw(
                 host.sphere, part.plane, host.trim, host.key, host.imagined, host.lift, host.bounds, part.numbers,
-                part.tokens, blocks, P[camera], planes[camera], margin, cameras.height, cameras.width,
-                first_cell, k, base, count, buffers.whole, buffers.exact, buffers.single,
+                part.tokens, blocks, scene.P[camera], scene.planes[camera], margin, height, width,
+                first_cell, k, job.base, count, buffers.whole, buffers.exact, buffers.single,
             )  # fmt: skip
             if total <= buffers.whole.shape[1]:
                 break
@@ -139,45 +167,34 @@ def _draw(
     return _Drawn(count, buffers.whole, buffers.exact, buffers.single)
 
 
-def _show(
-    mine: Sequence[int],
-    camera: int,
-    drawn: _Drawn,
-    jobs: Sequence[Job],
-    columns: Sequence[Columns],
-    cameras: Targets,
-    canvas: Canvas,
-) -> None:
+def _show(mine: Sequence[int], camera: int, drawn: _Drawn, scene: _Scene, grids: _Grids) -> None:
     """Put what one camera's cells show of its hits into the canvas."""
     count, whole, exact, single = drawn
-    cells = cameras.height * cameras.width
+    width, cells = scene.cameras.width, scene.cameras.height * scene.cameras.width
     first_cell = camera * cells
-    lines, behind = np.array([job.sight_lines for job in jobs]), np.empty(count, dtype=np.int64)
-    wrong = _NONE
-    if witnesses(whole, exact, single, count, first_cell, cells, lines, behind):
+    behind, wrong = np.empty(count, dtype=np.int64), _NONE
+    if witnesses(whole, exact, single, count, first_cell, cells, scene.sight_lines, behind):
         wrong = np.zeros(count, dtype=np.bool_)
-        lift = lifts_of(cameras[camera : camera + 1])[0]
+        lift = lifts_of(scene.cameras[camera : camera + 1])[0]
         for k in mine:
-            host, (sights, starts) = columns[k].host, sighted(columns[k])
+            part, (sights, starts) = scene.columns[k], sighted(scene.columns[k])
             veto(
-                host.key, columns[k].plane, host.imagined, sights, starts, k, lift, cameras.width,
+                part.host.key, part.plane, part.host.imagined, sights, starts, k, lift, width,
                 whole, exact, count, first_cell, behind, wrong,
             )  # fmt: skip
     chosen = np.empty(cells, dtype=np.int64)
     found = decide(whole, exact, single, count, first_cell, cells, wrong, chosen)
-    where, sources = np.empty(found, dtype=np.int64), np.empty((found, 4), dtype=np.int64)
+    cell, sources = np.empty(found, dtype=np.int64), np.empty((found, 4), dtype=np.int64)
     weights = np.empty((found, 4), dtype=np.float32)
-    depth, token, trust = canvas.depth.numpy(), canvas.token.numpy(), canvas.imagined.numpy()
     for k in mine:
-        host = columns[k].host
+        part, latents = scene.columns[k], scene.columns[k].host.latents
         n = blend(
-            host.key, columns[k].plane, host.imagined, columns[k].tokens, k, whole, exact, chosen, found,
-            depth, token, trust, canvas.offset.numpy(), where, sources, weights,
+            part.host.key, part.plane, part.host.imagined, part.tokens, k, whole, exact, chosen, found,
+            grids.depth, grids.token, grids.imagined, grids.offset, cell, sources, weights,
         )  # fmt: skip
-        latents, rows = host.latents, sources
+        rows = sources
         if latents is None:  # only what is shown is converted
             shown = torch.from_numpy(sources[:n].reshape(-1))
-            latents = jobs[k].part.segment.latents[shown].to(torch.float32).numpy()
+            latents = scene.jobs[k].part.segment.latents[shown].to(torch.float32).numpy()
             rows = np.arange(4 * n).reshape(n, 4)
-        mixed, nearest = canvas.latents[camera].numpy(), canvas.nearest[camera].numpy()
-        mix(latents, rows, weights, where, n, first_cell, mixed, nearest)
+        mix(latents, rows, weights, cell, n, first_cell, grids.latents[camera], grids.nearest[camera])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mirage_env.geometry import Array
-from mirage_env.memory.compiled.kernel import kernel
+from mirage_env.kernels import kernel
 from mirage_env.memory.compiled.sights import before_surface, lower_bound
 from mirage_env.memory.raster import SAME_PLANE, SAME_SURFACE
 from mirage_env.memory.store import KEY_ROW_SHIFT, KEY_VIEW_SHIFT

@@ -8,19 +8,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
-_ALONE = 100_000
-"""Tokens up to which waking another thread costs more than it saves."""
+_ALONE = 8_000
+"""Up to so many things to look at, waking another thread costs more than it saves."""
 _TEAMS: dict[tuple[int, int], ThreadPoolExecutor] = {}
 """By process, for threads do not live on in a forked one, and by size."""
 
 
-def share(work: Callable[[int], None], items: Sequence[int], tokens: int) -> None:
-    """Call ``work`` once with each item, in threads if there are many ``tokens`` to look at.
+def share(work: Callable[[int], None], items: Sequence[int], looks: int) -> None:
+    """Call ``work`` once with each item, in threads if there are many things to look at, such as tokens and cells.
 
     Each call writes to a place of its own, so the result does not depend on the number of threads.
     """
     threads = min(torch.get_num_threads(), len(items))
-    if threads <= 1 or tokens <= _ALONE:
+    if threads <= 1 or looks <= _ALONE:
         for item in items:
             work(item)
         return

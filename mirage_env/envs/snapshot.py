@@ -1,0 +1,69 @@
+"""A whole environment as a value, and its file: one safetensors file from which it goes on bit for bit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import numpy as np
+
+from mirage_env.envs.progress import Progress
+from mirage_env.envs.worlds import is_imagined
+from mirage_env.simulators.base import Simulator
+
+if TYPE_CHECKING:
+    from mirage_env.simulators.imagined import ImaginedSimulator
+
+FORMAT = "mirage_env.NavigationEnv"
+VERSION = 1
+
+
+class EnvSnapshot(NamedTuple):
+    """An environment at one moment.
+
+    Attributes:
+        world: what ``Simulator.snapshot`` gave.
+        progress: of the episode.
+        generator: state of the environment's random generator, which decides the episodes to come.
+    """
+
+    world: Any
+    progress: Progress
+    generator: dict[str, Any]
+
+
+def save_snapshot(snapshot: EnvSnapshot, task: str, path: str | Path) -> None:
+    """Write a snapshot of an imagined world, whole or not at all; ``task`` is the name of its task."""
+    from safetensors.torch import save_file
+
+    from mirage_env.files import atomic_write
+    from mirage_env.simulators.imagined import ImaginedSnapshot
+    from mirage_env.simulators.imagined_file import snapshot_to_tensors
+
+    if not isinstance(snapshot.world, ImaginedSnapshot):
+        raise TypeError("only imagined worlds can be saved; of a true one snapshot() gives a value to keep in memory")
+    tensors, world = snapshot_to_tensors(snapshot.world)
+    told = {"world": world, "progress": snapshot.progress.to_numbers(), "generator": snapshot.generator, "task": task}
+    with atomic_write(path) as temporary:
+        save_file(tensors, temporary, {"format": FORMAT, "version": str(VERSION), "snapshot": json.dumps(told)})
+
+
+def load_snapshot(path: str | Path, task: str, simulator: Simulator) -> EnvSnapshot:
+    """The snapshot that ``save_snapshot`` wrote, for the task and simulator that go on; see ``NavigationEnv.load``."""
+    from mirage_env.memory.io import read_tensors
+    from mirage_env.simulators.imagined_file import snapshot_from_tensors
+
+    if not is_imagined(simulator):
+        raise TypeError('only imagined worlds are kept in files; make the environment with simulator="mirage"')
+    tensors, metadata = read_tensors(Path(path), FORMAT, VERSION)
+    try:
+        told = json.loads(metadata["snapshot"])
+        if told["task"] != task:
+            raise ValueError(f"it is of {told['task']}, this environment of {task}")
+        generator = told["generator"]
+        np.random.default_rng(0).bit_generator.state = generator
+        world = snapshot_from_tensors(tensors, told["world"], cast("ImaginedSimulator", simulator))
+        return EnvSnapshot(world, Progress.from_numbers(told["progress"]), generator)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} does not fit this environment, or is damaged: {error}") from error
