@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -51,7 +52,7 @@ def doubtful_ways(memories: Sequence[SpatialMemory], depth: Tensor, seen: Tensor
     share = (torch.arange(_SAMPLES, dtype=torch.float64) + 0.5) / _SAMPLES
     rays = rays_of(world, torch.stack([right[col], down[row]], dim=-1), z.view(-1)[at, None] * share, K, poses)
     # Summed up one by one: quicker than over a dimension of a few.
-    known = sum(look_along(memories, rays).view(torch.uint8).unbind(1))
+    known = functools.reduce(torch.add, look_along(memories, rays).view(torch.uint8).unbind(1))
     unknown = (1 - known.double() / _SAMPLES) * length.view(-1)[at]
     doubt = torch.zeros(batch * height * width)
     doubt[at] = (1 - (-(((unknown - FREE_WAY).clamp_min(0) / DOUBTFUL_WAY) ** 2)).exp()).float()
