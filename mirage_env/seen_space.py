@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from mirage_env.geometry import Array
+from mirage_env.memory.paths import inverse_depth_slopes
 from mirage_env.memory.protocol import SpatialMemory, look_along
 from mirage_env.memory.sightlines import rays_of
-from mirage_env.memory.surfel import inverse_depth_slopes
 
 FARTHEST = 6.0
 """Imagined surface that cannot be where the networks put it is looked for up to this many times as far."""
@@ -52,7 +52,7 @@ def doubtful_ways(memories: Sequence[SpatialMemory], depth: Tensor, seen: Tensor
     share = (torch.arange(_SAMPLES, dtype=torch.float64) + 0.5) / _SAMPLES
     rays = rays_of(world, torch.stack([right[col], down[row]], dim=-1), z.view(-1)[at, None] * share, K, poses)
     # Summed up one by one: quicker than over a dimension of a few.
-    known = sum(look_along(memories, rays).view(torch.uint8).unbind(1))
+    known = functools.reduce(torch.add, look_along(memories, rays).view(torch.uint8).unbind(1))
     unknown = (1 - known.double() / _SAMPLES) * length.view(-1)[at]
     doubt = torch.zeros(batch * height * width)
     doubt[at] = (1 - (-(((unknown - FREE_WAY).clamp_min(0) / DOUBTFUL_WAY) ** 2)).exp()).float()
@@ -101,19 +101,10 @@ def behind_seen_space(
         chosen = farther.gather(1, free.to(torch.uint8).argmax(1)[:, None])[:, 0]
         moved[world[wrong], row[wrong], col[wrong]] = chosen
     # As the memory will hold it, tilted like its neighbours.
-    inverse, slopes = _inverse_depth_slopes(moved, world.unique())
-    tilted = inverse[world, row, col, None] + (slopes[:, world, row, col].T @ offsets.T)
+    tilts = torch.zeros(3, *depth.shape, dtype=torch.float64)
+    for i in world.unique().tolist():
+        tilts[0, i], tilts[1:, i] = inverse_depth_slopes(moved[i].double())
+    inverse, slopes = tilts[0, world, row, col], tilts[1:, world, row, col]
+    tilted = inverse[:, None] + slopes.T @ offsets.T
     keep[world, row, col] = ~blocked(1 / tilted.clamp_min(1e-6)[..., None], everywhere)[:, 0]
     return moved, keep
-
-
-def _inverse_depth_slopes(depth: Tensor, worlds: Tensor) -> tuple[Tensor, Tensor]:
-    """``inverse_depth_slopes`` of some of the grids (B, h, w): (B, h, w) and (2, B, h, w), 0 for the others."""
-    batch, height, width = depth.shape
-    # One grid of all, with an empty line below each, over which no slope reaches.
-    tall = functional.pad(depth[worlds].double(), (0, 0, 0, 1)).view(-1, width)
-    inverse, slopes = inverse_depth_slopes(tall)
-    found = torch.cat([inverse[None], slopes])
-    grids = torch.zeros(3, batch, height, width, dtype=torch.float64)
-    grids[:, worlds] = found.view(3, len(worlds), height + 1, width)[:, :, :height]
-    return grids[0], grids[1:]

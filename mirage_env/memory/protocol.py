@@ -134,9 +134,9 @@ def read_many(
 
 
 def look_along(memories: Sequence[SpatialMemory], rays: Rays) -> Tensor:
-    """Which places (n, m) on the rays of one camera per memory ``looked_through`` calls empty, of any mixture of memories.
+    """What ``looked_through`` says of the places on the rays of one camera per memory, (n, m) bool.
 
-    Latent memories alone are asked in one pass.
+    For any mixture of memories; latent memories alone are asked in one pass.
     """
     latent = [memory for memory in memories if type(memory) is LatentMemory]
     if len(latent) == len(memories) and len({memory.device for memory in latent}) == 1:

@@ -45,8 +45,8 @@ def rays_of(world: Tensor, pixels: Tensor, depth: Tensor, K: Array, poses: Array
 def places(rays: Rays, camera: int) -> Tensor:
     """World points (n, m, 3) of one camera's places."""
     mine = slice(rays.starts[camera], rays.starts[camera + 1])
-    T = rays.poses[camera]
-    x, y, z = geometry.unproject(rays.pixels[mine, None], rays.depth[mine], rays.K[camera]).unbind(-1)
+    K, T = torch.as_tensor(rays.K[camera]), torch.as_tensor(rays.poses[camera])
+    x, y, z = geometry.unproject(rays.pixels[mine, None], rays.depth[mine], K).unbind(-1)
     # Written out: unlike a matmul, sums of products round the same however many there are.
     return torch.stack([T[k, 0] * x + T[k, 1] * y + T[k, 2] * z + T[k, 3] for k in range(3)], dim=-1)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from types import ModuleType
 from typing import Literal, NamedTuple
+
+from mirage_env import kernels
 
 NavigationPath = Literal["fastest", "scipy"]
 
@@ -40,12 +40,6 @@ def compiled() -> Kernels | None:
     return _kernels() if _chosen == "fastest" else None
 
 
-@cache
 def _kernels() -> Kernels | None:
-    try:
-        importlib.import_module("numba")
-    except ImportError:  # not installed, or not made for this Python or NumPy
-        return None
-    from mirage_env.simulators.compiled import clearance, samples, ways
-
-    return Kernels(clearance, samples, ways)
+    modules = [kernels.load(f"mirage_env.simulators.compiled.{name}") for name in Kernels._fields]
+    return None if None in modules else Kernels(*modules)  # type: ignore[arg-type]

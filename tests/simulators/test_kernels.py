@@ -16,6 +16,7 @@ from scipy.ndimage import binary_dilation
 
 from mirage_env import geometry
 from mirage_env.geometry import Array
+from mirage_env.kernels import load
 from mirage_env.memory import LatentMemory
 from mirage_env.simulators import kernels
 from mirage_env.simulators.clearance import clearance, slide
@@ -235,9 +236,9 @@ def test_only_grids_that_share_what_blocks_are_told_to_block_alike() -> None:
 @pytest.fixture
 def no_numba(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(sys.modules, "numba", None)
-    kernels._kernels.cache_clear()
+    load.cache_clear()
     yield
-    kernels._kernels.cache_clear()
+    load.cache_clear()
 
 
 def test_without_numba_scipy_navigates(no_numba: None) -> None:

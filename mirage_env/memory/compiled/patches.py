@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from mirage_env.geometry import Array
-from mirage_env.memory.compiled.kernel import kernel
+from mirage_env.kernels import kernel
 from mirage_env.memory.patches import BRIDGE, SAME_PLANE, Surfels
 from mirage_env.memory.store import KEY_MASK, KEY_ROW_SHIFT, KEY_VIEW_SHIFT, Tokens
 from mirage_env.memory.surfel import TRIMMED

@@ -14,8 +14,8 @@ from mirage_env.geometry import Array
 from mirage_env.memory.cameras import Targets, frustum_planes, remoteness, rounding
 from mirage_env.memory.compiled.draw import draw
 from mirage_env.memory.compiled.host import Columns, bounded, columns_of, sighted
+from mirage_env.memory.compiled.looks import look_along, look_through
 from mirage_env.memory.compiled.show import blend, decide, mix, veto, witnesses
-from mirage_env.memory.compiled.sights import look_along, look_through
 from mirage_env.memory.compiled.team import share
 from mirage_env.memory.raster import Hits, lifts_of, projections
 from mirage_env.memory.sightlines import Rays
@@ -23,6 +23,8 @@ from mirage_env.memory.store import Part
 from mirage_env.memory.view import Canvas, Job
 
 _NONE = np.zeros(0, dtype=np.bool_)
+_QUICKER = 8
+"""So many places are looked at in the time of one token or cell of a read."""
 
 
 class _Drawn(NamedTuple):
@@ -139,7 +141,8 @@ def looked_through_along(memories: Sequence[Sequence[Part]], rays: Rays, margin:
                 rays.K[camera], rays.poses[camera], 1.0 + margin, found[mine].reshape(-1),
             )  # fmt: skip
 
-    share(look, [k for k in range(len(memories)) if rays.starts[k] < rays.starts[k + 1]], found.size)
+    asked = [k for k in range(len(memories)) if rays.starts[k] < rays.starts[k + 1]]
+    share(look, asked, found.size // _QUICKER)
     return torch.from_numpy(found)
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from mirage_env.geometry import Array
-from mirage_env.memory.compiled.kernel import kernel
+from mirage_env.kernels import kernel
 from mirage_env.simulators.occupancy import (
     ANKLE,
     FAR,

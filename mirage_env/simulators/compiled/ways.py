@@ -14,7 +14,7 @@ import math
 import numpy as np
 
 from mirage_env.geometry import Array
-from mirage_env.memory.compiled.kernel import kernel
+from mirage_env.kernels import kernel
 from mirage_env.simulators.compiled.clearance import at
 from mirage_env.simulators.grid_paths import SAMPLING, TOLERANCE
 
