@@ -11,7 +11,16 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import env_throughput, forks_and_snapshots, long_walk, memory_read, reporting, step_time, world_quality
+from benchmarks import (
+    env_throughput,
+    forks_and_snapshots,
+    long_walk,
+    memory_history,
+    memory_read,
+    reporting,
+    step_time,
+    world_quality,
+)
 from mirage_env.data.shards import Trajectory
 from mirage_env.memory import LatentMemory
 from mirage_env.simulators.base import Camera
@@ -115,6 +124,33 @@ def test_memory_read_command(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     torch.set_num_threads(before)
     assert json.loads(report.read_text())["cases"]["world of 900 tokens"]["differing_cells"] == 0
     assert "x as fast as torch" in capsys.readouterr().out
+
+
+def test_memory_history() -> None:
+    world = small_world()
+    history = memory_history.walk_of(world, 4, scene="toy", resolution=32)
+    found = memory_history.measure(world, history, every=2)
+    assert [row["step"] for row in found["steps"]["rgb"]] == [2, 4]
+    memories, ratios = found["memories"], found["ratios"]["appended / latent"]
+    for key in ("time", "bytes"):
+        assert ratios[key] == pytest.approx(memories["appended"][key] / memories["latent"][key])
+    # Every pixel of every view with a depth is a point; half of the bytes of latents are saved by float16.
+    assert memories["appended"]["least_bytes"] == 15 * 5 * 32 * 32 < memories["appended"]["bytes"]
+    assert memories["latent16"]["bytes"] < memories["latent"]["bytes"] < memories["rgb"]["bytes"]
+    assert "goal >= 55 x" in memory_history.describe(found)
+
+
+def test_the_reference_appends_every_cell_and_shows_it_again() -> None:
+    case = memory_read.history_case(frames=2, following=1, size=(6, 10), channels=2)
+    reference = memory_read.Reference(2)
+    for view in case.views:
+        reference.write(*view)
+    assert len(reference.positions) == len(reference.features) == sum((view.depth > 0).sum() for view in case.views)
+    alone = memory_read.Reference(2)
+    alone.write(*case.views[0])
+    latents, depth = alone.read(case.views[0].pose[None], case.views[0].K, (6, 10))
+    assert np.allclose(depth[0], case.views[0].depth, rtol=1e-4)
+    assert np.allclose(latents[0], case.views[0].latents)
 
 
 def test_env_throughput(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
