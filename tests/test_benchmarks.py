@@ -168,10 +168,13 @@ def test_env_throughput(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
         spent = row["milliseconds"]
         assert row["against_sync"] == pytest.approx(spent["sync"] / spent["batched"], abs=1e-4)
         assert row["steps_per_second"]["batched"] == pytest.approx(1000 * row["worlds"] / spent["batched"], rel=1e-3)
+        each = row["step_milliseconds"]["batched"]
+        assert len(each) == 2 and row["mean_milliseconds"]["batched"] == pytest.approx(np.mean(each), rel=1e-3)
     parts = found["milliseconds"]["parts"]
     assert parts["rgb_new"]["pixels"] > 0 and parts["memory_never"]["memory read"] > 0
     assert "denoiser" not in parts["memory_never"]
-    assert "x singles" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "x singles" in printed and "by means" in printed
 
 
 def test_a_stopwatch_counts_the_own_time_of_parts() -> None:
