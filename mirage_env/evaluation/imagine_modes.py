@@ -49,7 +49,8 @@ class _Walker:
     def __init__(self, world: WorldModel, state: WorldState, mode: Imagine) -> None:
         self.world, self.denoiser = copy.copy(world), Counting(world.denoiser)
         self.world.denoiser = self.denoiser
-        self.state, self.mode = state, mode
+        self.state = state
+        self.mode: Imagine = mode
         self.frames: dict[int, Frame] = {}
         self.views: list[int] = []
         self.known: list[float] = []
