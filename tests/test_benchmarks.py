@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from benchmarks import (
     env_throughput,
@@ -17,6 +18,7 @@ from benchmarks import (
     long_walk,
     memory_history,
     memory_read,
+    plots,
     reporting,
     step_time,
     world_quality,
@@ -197,6 +199,35 @@ def test_forks_and_snapshots() -> None:
     assert found["held bytes"] >= found["bytes"]
     assert found["held"] == pytest.approx(found["held bytes"] / (found["written"] + found["bytes"]))
     assert found["file bytes"] > found["bytes"] / 2 and found["fork bytes"] < 2048
+
+
+def test_what_was_measured_is_drawn(tmp_path: Path) -> None:
+    times = dict.fromkeys(("batched", "sync", "rooms"), 100.0)
+    rows = [
+        {"case": case, "worlds": count, "steps_per_second": times, "target": 120.0}
+        for case in ("rgb_new", "memory_never")
+        for count in (1, 4)
+    ]
+    parts = {"rgb_new": {"denoiser": 3.0, "something new": 1.0}, "memory_never": {"memory read": 2.0}}
+    step = {"milliseconds": 3.0, "tokens": 5, "bytes": 500, "new": 0.0}
+    walk = [step, {**step, "tokens": 9, "bytes": 900}, {**step, "tokens": 9, "bytes": 900}]
+    memory = [{"step": k, "read": 1.0, "write": 2.0, "bytes": 1000 * k} for k in (1, 2)]
+    reports = {
+        "env_throughput": {"rows": rows, "milliseconds": {"worlds": 4, "parts": parts}},
+        "long_walk": {"steps": walk, "early": {"step": 1, **walk[0]}, "late": {"step": 3, **walk[2]}},
+        "memory_history": {"steps": dict.fromkeys(plots.MEMORIES, memory)},
+        "forks_and_snapshots": {"forks": 10, "bytes": 1000, "written": 500, "held bytes": 1600},
+    }
+    assert plots.draw(tmp_path) == []
+    for name, report in reports.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(report))
+    drawn = plots.draw(tmp_path)
+    assert {path.stem for path in drawn} == {name for names in plots.PLOTS.values() for name in names}
+    for path in drawn:
+        pixels = np.asarray(Image.open(path))
+        assert pixels.shape[1] == 1152 and len(np.unique(pixels.reshape(-1, 3), axis=0)) > 20
+    assert plots._parts_of(parts) == ["memory read", "denoiser", "something new"]
+    assert plots.running_median(np.array([1.0, 9, 2, 3]), 3).tolist() == [5, 2, 3, 2.5]
 
 
 def test_a_goal_says_whether_it_was_reached() -> None:
