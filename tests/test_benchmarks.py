@@ -15,6 +15,7 @@ from PIL import Image
 from benchmarks import (
     env_throughput,
     forks_and_snapshots,
+    gpu_worlds,
     long_walk,
     memory_history,
     memory_read,
@@ -185,6 +186,36 @@ def test_a_stopwatch_counts_the_own_time_of_parts() -> None:
     watch.timed("outer", lambda: (time.sleep(0.01), inner()))()
     assert watch.seconds["inner"] >= 0.02
     assert 0.01 <= watch.seconds["outer"] < watch.seconds["inner"]
+
+
+def test_gpu_worlds_on_the_processor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small_world().save_pretrained(tmp_path / "model")
+    report, table = tmp_path / "report.json", tmp_path / "table.md"
+    options = ["--device", "cpu", "--worlds", "1", "3", "--steps", "2", "--model", str(tmp_path / "model")]
+    gpu_worlds.main([*options, "--json", str(report), "--table", str(table)])
+    found = json.loads(report.read_text())
+    rows = found["rows"]
+    assert [(row["imagine"], row["worlds"]) for row in rows] == [("new", 1), ("new", 3), ("never", 1), ("never", 3)]
+    for row in rows:
+        assert len(row["step_milliseconds"]) == row["steps"] == 2 and row["tokens"] > 0
+        assert row["steps_per_second"] == pytest.approx(1000 * row["worlds"] / row["milliseconds"], rel=1e-3)
+    # A world that only looks at what it imagined before holds what it held then.
+    assert rows[0]["tokens"] == rows[2]["tokens"]
+    assert table.read_text().strip() in capsys.readouterr().out
+    assert "| `never` | 3 |" in table.read_text()
+
+
+@pytest.mark.parametrize(
+    ("device", "sentence"),
+    [("cuda", "no CUDA device"), ("tpu", "no kind of device called 'tpu'"), ("meta", "measured on cpu or cuda")],
+)
+def test_gpu_worlds_refuse_in_one_sentence(
+    device: str, sentence: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit) as stopped:
+        gpu_worlds.main(["--device", device])
+    assert stopped.value.code == 2 and sentence in capsys.readouterr().err
 
 
 def test_long_walk() -> None:

@@ -21,6 +21,7 @@ def test_every_benchmark_says_what_it_measures(capsys: pytest.CaptureFixture[str
         "memory_read",
         "env_throughput",
         "memory_history",
+        "gpu_worlds",
         "long_walk",
         "forks_and_snapshots",
     } <= known.keys()
