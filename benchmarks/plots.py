@@ -123,20 +123,20 @@ def growth(report: Mapping[str, Any]) -> Figure:
     time.plot(at[~new], spent[~new], ".", color=BLUE, alpha=0.3, label="all is known", **dots)
     time.plot(at[new], spent[new], ".", color=RED, alpha=0.8, label="something new is written", **dots)
     time.plot(at, running_median(spent, SMOOTH), color=INK, linewidth=1.6, label=f"median of {SMOOTH} steps")
-    time.set_ylim(0, 1.3 * float(np.quantile(spent[new], 0.9)))
+    _plain_log(time)
+    time.set_ylim(0.8 * float(spent.min()), 6 * float(spent.max()))  # room for the legend
     time.set_title("milliseconds of a step", loc="left", color=INK, fontsize=10)
     time.legend(frameon=False, fontsize=8.5, loc="upper right", markerscale=3)
     size.plot(at, [step["bytes"] / 1e6 for step in steps], color=BLUE, linewidth=2.4)
     size.set_ylim(0, 1.15 * steps[-1]["bytes"] / 1e6)
     size.set_title("megabytes of the memory", loc="left", color=INK, fontsize=10)
-    for name, beside in (("early", 8), ("late", -8)):
-        step = report[name]["step"]
-        size.plot(step, report[name]["bytes"] / 1e6, "o", color=INK, markersize=4)
+    for name, place, side, level in (("early", (8, -8), "left", "top"), ("late", (-6, 6), "right", "bottom")):
+        step, held = report[name]["step"], report[name]["bytes"] / 1e6
+        size.plot(step, held, "o", color=INK, markersize=4, clip_on=False)
+        text = f"step {step:,}: {held:.2f} MB, {report[name]['tokens']:,} tokens"
         size.annotate(
-            f"{report[name]['bytes'] / 1e6:.2f} MB, {report[name]['tokens']:,} tokens",
-            (step, report[name]["bytes"] / 1e6), xytext=(beside, -12), textcoords="offset points", fontsize=8.5,
-            color=INK, ha="left" if beside > 0 else "right", va="top",
-        )  # fmt: skip
+            text, (step, held), xytext=place, textcoords="offset points", fontsize=8.5, color=INK, ha=side, va=level
+        )
     for ax in (time, size):
         ax.set_xlim(0, len(steps))
         ax.set_xlabel("step", fontsize=9)
