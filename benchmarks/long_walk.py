@@ -65,7 +65,7 @@ def measure(
             world.step(kept[step], pose)
             spent.append(1000 * (time.perf_counter() - begin))
     at = {
-        step: {"milliseconds": float(np.median(times[step]))}
+        step: {"step": step, "milliseconds": float(np.median(times[step]))}
         | {key: steps[step - 1][key] for key in ("tokens", "bytes")}
         for step in (early, late)
     }

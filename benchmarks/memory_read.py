@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,13 +68,15 @@ class Case(NamedTuple):
 class Reference:
     """A memory as published ones are: a list of points that every frame appends to."""
 
-    def __init__(self, views: Sequence[Written]) -> None:
-        positions, features = [], []
-        for latents, depth, K, pose in views:
-            points = geometry.unproject(geometry.pixel_grid(*depth.shape), depth, K)
-            positions.append(torch.as_tensor(geometry.transform(pose, points)[depth > 0], dtype=torch.float32))
-            features.append(torch.as_tensor(latents[:, depth > 0].T, dtype=torch.float32))
-        self.positions, self.features = torch.cat(positions), torch.cat(features)
+    def __init__(self, channels: int) -> None:
+        self.positions, self.features = torch.zeros(0, 3), torch.zeros(0, channels)
+
+    def write(self, latents: Array, depth: Array, K: Array, pose: Array) -> None:
+        """Append every cell with a depth."""
+        points = geometry.unproject(geometry.pixel_grid(*depth.shape), depth, K)
+        world = torch.as_tensor(geometry.transform(pose, points)[depth > 0], dtype=torch.float32)
+        self.positions = torch.cat([self.positions, world])
+        self.features = torch.cat([self.features, torch.as_tensor(latents[:, depth > 0].T, dtype=torch.float32)])
 
     def read(self, poses: Array, K: Array, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Latents (T, C, h, w) and depth (T, h, w), 0 where there is nothing."""
@@ -141,11 +143,12 @@ def measure(case: Case, repeats: int) -> dict[str, Any]:
     """Milliseconds of all ways to read, in turn, and how many cells are exact."""
     channels, *size = case.views[0].latents.shape
     K = case.views[0].K
-    memory, plain, reference = LatentMemory(channels), LatentMemory(channels, rules=MemoryRules.plain()), None
+    memory, plain = LatentMemory(channels), LatentMemory(channels, rules=MemoryRules.plain())
+    reference = Reference(channels)
     for view in case.views:
         memory.write(*view)
         plain.write(*view)
-    reference = Reference(case.views)
+        reference.write(*view)
     # The cameras of a history are read at once, those of a world one by one.
     batches = case.poses[:, None] if case.tokens else case.poses[None]
     found: dict[str, Any] = {"tokens": len(memory), "appended_tokens": len(plain), "views": len(case.views)}

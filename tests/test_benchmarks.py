@@ -10,8 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from benchmarks import env_throughput, forks_and_snapshots, long_walk, memory_read, reporting, step_time, world_quality
+from benchmarks import (
+    env_throughput,
+    forks_and_snapshots,
+    gpu_worlds,
+    long_walk,
+    memory_history,
+    memory_read,
+    plots,
+    reporting,
+    step_time,
+    world_quality,
+)
 from mirage_env.data.shards import Trajectory
 from mirage_env.memory import LatentMemory
 from mirage_env.simulators.base import Camera
@@ -117,6 +129,33 @@ def test_memory_read_command(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "x as fast as torch" in capsys.readouterr().out
 
 
+def test_memory_history() -> None:
+    world = small_world()
+    history = memory_history.walk_of(world, 4, scene="toy", resolution=32)
+    found = memory_history.measure(world, history, every=2)
+    assert [row["step"] for row in found["steps"]["rgb"]] == [2, 4]
+    memories, ratios = found["memories"], found["ratios"]["appended / latent"]
+    for key in ("time", "bytes"):
+        assert ratios[key] == pytest.approx(memories["appended"][key] / memories["latent"][key])
+    # Every pixel of every view with a depth is a point; half of the bytes of latents are saved by float16.
+    assert memories["appended"]["least_bytes"] == 15 * 5 * 32 * 32 < memories["appended"]["bytes"]
+    assert memories["latent16"]["bytes"] < memories["latent"]["bytes"] < memories["rgb"]["bytes"]
+    assert "goal >= 55 x" in memory_history.describe(found)
+
+
+def test_the_reference_appends_every_cell_and_shows_it_again() -> None:
+    case = memory_read.history_case(frames=2, following=1, size=(6, 10), channels=2)
+    reference = memory_read.Reference(2)
+    for view in case.views:
+        reference.write(*view)
+    assert len(reference.positions) == len(reference.features) == sum((view.depth > 0).sum() for view in case.views)
+    alone = memory_read.Reference(2)
+    alone.write(*case.views[0])
+    latents, depth = alone.read(case.views[0].pose[None], case.views[0].K, (6, 10))
+    assert np.allclose(depth[0], case.views[0].depth, rtol=1e-4)
+    assert np.allclose(latents[0], case.views[0].latents)
+
+
 def test_env_throughput(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small_world().save_pretrained(tmp_path / "model")
     report = tmp_path / "report.json"
@@ -132,10 +171,13 @@ def test_env_throughput(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
         spent = row["milliseconds"]
         assert row["against_sync"] == pytest.approx(spent["sync"] / spent["batched"], abs=1e-4)
         assert row["steps_per_second"]["batched"] == pytest.approx(1000 * row["worlds"] / spent["batched"], rel=1e-3)
+        each = row["step_milliseconds"]["batched"]
+        assert len(each) == 2 and row["mean_milliseconds"]["batched"] == pytest.approx(np.mean(each), rel=1e-3)
     parts = found["milliseconds"]["parts"]
     assert parts["rgb_new"]["pixels"] > 0 and parts["memory_never"]["memory read"] > 0
     assert "denoiser" not in parts["memory_never"]
-    assert "x singles" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "x singles" in printed and "by means" in printed
 
 
 def test_a_stopwatch_counts_the_own_time_of_parts() -> None:
@@ -144,6 +186,36 @@ def test_a_stopwatch_counts_the_own_time_of_parts() -> None:
     watch.timed("outer", lambda: (time.sleep(0.01), inner()))()
     assert watch.seconds["inner"] >= 0.02
     assert 0.01 <= watch.seconds["outer"] < watch.seconds["inner"]
+
+
+def test_gpu_worlds_on_the_processor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small_world().save_pretrained(tmp_path / "model")
+    report, table = tmp_path / "report.json", tmp_path / "table.md"
+    options = ["--device", "cpu", "--worlds", "1", "3", "--steps", "2", "--model", str(tmp_path / "model")]
+    gpu_worlds.main([*options, "--json", str(report), "--table", str(table)])
+    found = json.loads(report.read_text())
+    rows = found["rows"]
+    assert [(row["imagine"], row["worlds"]) for row in rows] == [("new", 1), ("new", 3), ("never", 1), ("never", 3)]
+    for row in rows:
+        assert len(row["step_milliseconds"]) == row["steps"] == 2 and row["tokens"] > 0
+        assert row["steps_per_second"] == pytest.approx(1000 * row["worlds"] / row["milliseconds"], rel=1e-3)
+    # A world that only looks at what it imagined before holds what it held then.
+    assert rows[0]["tokens"] == rows[2]["tokens"]
+    assert table.read_text().strip() in capsys.readouterr().out
+    assert "| `never` | 3 |" in table.read_text()
+
+
+@pytest.mark.parametrize(
+    ("device", "sentence"),
+    [("cuda", "no CUDA device"), ("tpu", "no kind of device called 'tpu'"), ("meta", "measured on cpu or cuda")],
+)
+def test_gpu_worlds_refuse_in_one_sentence(
+    device: str, sentence: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit) as stopped:
+        gpu_worlds.main(["--device", device])
+    assert stopped.value.code == 2 and sentence in capsys.readouterr().err
 
 
 def test_long_walk() -> None:
@@ -158,6 +230,35 @@ def test_forks_and_snapshots() -> None:
     assert found["held bytes"] >= found["bytes"]
     assert found["held"] == pytest.approx(found["held bytes"] / (found["written"] + found["bytes"]))
     assert found["file bytes"] > found["bytes"] / 2 and found["fork bytes"] < 2048
+
+
+def test_what_was_measured_is_drawn(tmp_path: Path) -> None:
+    times = dict.fromkeys(("batched", "sync", "rooms"), 100.0)
+    rows = [
+        {"case": case, "worlds": count, "steps_per_second": times, "target": 120.0}
+        for case in ("rgb_new", "memory_never")
+        for count in (1, 4)
+    ]
+    parts = {"rgb_new": {"denoiser": 3.0, "something new": 1.0}, "memory_never": {"memory read": 2.0}}
+    step = {"milliseconds": 3.0, "tokens": 5, "bytes": 500, "new": 0.0}
+    walk = [step, {**step, "tokens": 9, "bytes": 900}, {**step, "tokens": 9, "bytes": 900}]
+    memory = [{"step": k, "read": 1.0, "write": 2.0, "bytes": 1000 * k} for k in (1, 2)]
+    reports = {
+        "env_throughput": {"rows": rows, "milliseconds": {"worlds": 4, "parts": parts}},
+        "long_walk": {"steps": walk, "early": {"step": 1, **walk[0]}, "late": {"step": 3, **walk[2]}},
+        "memory_history": {"steps": dict.fromkeys(plots.MEMORIES, memory)},
+        "forks_and_snapshots": {"forks": 10, "bytes": 1000, "written": 500, "held bytes": 1600},
+    }
+    assert plots.draw(tmp_path) == []
+    for name, report in reports.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(report))
+    drawn = plots.draw(tmp_path)
+    assert {path.stem for path in drawn} == {name for names in plots.PLOTS.values() for name in names}
+    for path in drawn:
+        pixels = np.asarray(Image.open(path))
+        assert pixels.shape[1] == 1152 and len(np.unique(pixels.reshape(-1, 3), axis=0)) > 20
+    assert plots._parts_of(parts) == ["memory read", "denoiser", "something new"]
+    assert plots.running_median(np.array([1.0, 9, 2, 3]), 3).tolist() == [5, 2, 3, 2.5]
 
 
 def test_a_goal_says_whether_it_was_reached() -> None:

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-HELPER = "reporting"
-"""The module of the folder that measures nothing by itself."""
+HELPERS = ("reporting", "plots")
+"""The modules of the folder that measure nothing by themselves."""
 
 
 def add_bench(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -20,7 +20,7 @@ def add_bench(commands: Any, common: argparse.ArgumentParser) -> None:
         parents=[common],
         help="measure speed and memory: one benchmark per claim",
         description="Runs the files of benchmarks/ one after another, each in a process of its own. What was measured "
-        "is kept in --out: run it again to go on, or with another folder to measure anew.",
+        "is kept in --out, with pictures of it: run it again to go on, or with another folder to measure anew.",
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="some of them (all; --list tells which there are)")
     parser.add_argument("--list", action="store_true", help="say what there is to measure, and measure nothing")
@@ -39,7 +39,7 @@ def benchmarks_of(folder: Path) -> dict[str, str]:
 
     found = {}
     for path in sorted(folder.glob("*.py")):
-        if path.stem != HELPER:
+        if path.stem not in HELPERS:
             text = ast.get_docstring(ast.parse(path.read_text())) or ""
             found[path.stem] = text.partition("\n")[0]
     if not found:
@@ -78,6 +78,8 @@ def _bench(arguments: argparse.Namespace) -> None:
             if subprocess.run([*command, *(["--quick"] if arguments.quick else [])], cwd=root).returncode:
                 raise ChildProcessError(f"the benchmark {name} failed; what it said is above")
         reports[name] = json.loads(path.read_text())
+    if subprocess.run([sys.executable, "-m", "benchmarks.plots", str(out)], cwd=root).returncode:
+        raise ChildProcessError("the pictures could not be drawn; what was said is above")
     if arguments.json:
         write_json(arguments.json, reports)
     print(f"results are in {out}")

@@ -78,6 +78,7 @@ def goals(settings: Settings) -> list[Goal]:
         Goal("blocked steps in seen space, F1", "collisions", "seen/f1", at_least=0.9, unit="", digits=3),
         Goal(f"memory after {late} steps in one room against {early}", "growth", "bytes/ratio", None, 1.15, "×", 2),
         Goal(still, "still", "psnr", at_least=35),
+        Goal("imagine new, views of a loop, below imagine always", "imagine", "below always", at_most=0.2, digits=2),
         Goal("error rises over the bins of `imagined` (1: yes)", "calibration", "monotone", 1.0, unit="", digits=0),
         Goal("ghosts with movers, fewer with contradiction on", "ghosts", "fewer", at_least=0.9, unit="", digits=2),
     ]

@@ -8,6 +8,7 @@ from typing import Any
 from mirage_env.evaluation.ablations import ablations
 from mirage_env.evaluation.behaviour_measures import collisions, following, ghosts, growth, still
 from mirage_env.evaluation.episode import Episode
+from mirage_env.evaluation.imagine_modes import imagine_modes
 from mirage_env.evaluation.view_measures import calibration, closed_loops, depths, novel_views
 
 Measure = Callable[[Episode], dict[str, Any]]
@@ -23,6 +24,7 @@ MEASURES: dict[str, Measure] = {
     "calibration": lambda episode: {"cells": calibration(episode)},
     "still": still,
     "growth": growth,
+    "imagine": imagine_modes,
     "ablations": ablations,
     "ghosts": ghosts,
 }

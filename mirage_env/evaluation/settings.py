@@ -21,6 +21,7 @@ PARTS = (
     "calibration",
     "still",
     "growth",
+    "imagine",
     "ablations",
     "ghosts",
 )
@@ -45,7 +46,7 @@ class Settings:
         seen_step: the step at which cells are measured that a camera has seen, on all walks.
         baseline_steps: how far other memories walk through new views.
         baseline_loop: the longest loop that other memories walk.
-        ablation_loop: steps of the loop on which variants are compared.
+        ablation_loop: steps of the loop on which variants, and ways to imagine, are compared.
         ablation_episodes: how many episodes, the first, are repeated with variants.
         growth_steps: of a walk in one room, where the memory is weighed.
         growth_episodes: how many episodes, the first, walk in one room.

@@ -54,7 +54,16 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Report:
 def test_every_part_is_measured_and_reported(whole: Report) -> None:
     assert set(MEASURES) == set(PARTS)
     assert [part for part in PARTS if not whole.summary.has(part)] == ["ghosts"]
-    for title in ("Goals", "New views", "Closed loops", "Depth", "Camera following", "Calibration", "Ablations"):
+    for title in (
+        "Goals",
+        "New views",
+        "Closed loops",
+        "Depth",
+        "Camera following",
+        "Calibration",
+        "Spending only where",
+        "Ablations",
+    ):
         assert f"## {title}" in whole.text
     for file in ("report.json", "report.md", "contact_sheet.png", "psnr_by_horizon.png", "ablations.png"):
         assert (whole.folder / file).stat().st_size > 500
@@ -89,6 +98,11 @@ def test_an_exact_world_is_measured_as_one(whole: Report) -> None:
     # With the truth in place of what is imagined, the way is seen better than anything the world makes up.
     better = mean("ablations", "way whole/true depth and content of imagined")
     assert better > mean("ablations", "way whole/mirage") + 5
+    # What is known is shown as it was read, and need not be drawn again; "always" draws every view.
+    assert mean("imagine", "spared steps/always") == 0
+    assert mean("imagine", "views per step/always") >= 1
+    assert mean("imagine", "views per step/new") <= mean("imagine", "views per step/always")
+    assert mean("imagine", "below always") == pytest.approx(mean("imagine", "way/always") - mean("imagine", "way/new"))
     assert math.isnan(whole.summary.get("loops", "psnr/rgb_memory/12").mean)
     assert math.isfinite(whole.summary.get("loops", "psnr/rgb_memory/8").mean)
 
