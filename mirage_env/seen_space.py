@@ -42,12 +42,12 @@ def doubtful_ways(memory: SpatialMemory, depth: Tensor, seen: Tensor, K: Array, 
     rays = geometry.unproject(torch.stack([col + 0.5, row + 0.5], dim=-1).double(), torch.ones(()), torch.as_tensor(K))
     length = depth[row, col] * rays.norm(dim=-1)
     at = (length > FREE_WAY).nonzero()[:, 0]
-    share = (torch.arange(_SAMPLES, dtype=torch.float64) + 0.5) / _SAMPLES
+    share = (torch.arange(_SAMPLES, dtype=torch.float64, device=depth.device) + 0.5) / _SAMPLES
     points = rays[at, None] * depth[row[at], col[at]][:, None, None] * share[:, None]
-    world = geometry.transform(torch.as_tensor(pose, dtype=torch.float64), points)
+    world = geometry.transform(torch.as_tensor(pose, dtype=torch.float64, device=depth.device), points)
     known = memory.looked_through(world.reshape(-1, 3)).view(len(at), _SAMPLES)
     unknown = (~known).double().mean(1) * length[at]
-    doubt = torch.zeros(len(row))
+    doubt = torch.zeros(len(row), device=depth.device)
     doubt[at] = (1 - (-(((unknown - FREE_WAY).clamp_min(0) / DOUBTFUL_WAY) ** 2)).exp()).float()
     return doubt
 
@@ -71,23 +71,25 @@ def behind_seen_space(
     """
     row, col = (imagined & (depth > 0)).nonzero(as_tuple=True)
     # The centre and the corners of a cell: no part of what it adds may stand in the way.
-    offsets = torch.tensor([[0.0, 0.0], [-0.5, -0.5], [-0.5, 0.5], [0.5, -0.5], [0.5, 0.5]], dtype=torch.float64)
+    offsets = torch.tensor(
+        [[0.0, 0.0], [-0.5, -0.5], [-0.5, 0.5], [0.5, -0.5], [0.5, 0.5]], dtype=torch.float64, device=depth.device
+    )
     pixels = torch.stack([col + 0.5, row + 0.5], dim=-1).double()[:, None] + offsets
-    T, lens = torch.as_tensor(pose, dtype=torch.float64), torch.as_tensor(K)
+    T, lens = torch.as_tensor(pose, dtype=torch.float64, device=depth.device), torch.as_tensor(K)
 
     def blocked(z: Tensor, which: Tensor) -> Tensor:
         points = geometry.transform(T, geometry.unproject(pixels[which], z.double(), lens))
         return memory.looked_through(points.reshape(-1, 3)).view(*which.shape, -1).any(-1)
 
     moved, keep = depth.clone(), torch.ones_like(imagined)
-    wrong = blocked(depth[row, col][:, None], torch.arange(len(row))).nonzero()[:, 0]
+    wrong = blocked(depth[row, col][:, None], torch.arange(len(row), device=depth.device)).nonzero()[:, 0]
     if len(wrong):
-        factors = torch.logspace(0, math.log10(FARTHEST), 24)[1:, None]
+        factors = torch.logspace(0, math.log10(FARTHEST), 24, device=depth.device)[1:, None]
         farther = depth[row[wrong], col[wrong]] * factors
         free = ~blocked(farther[..., None], wrong.expand(len(factors), -1))
         moved[row[wrong], col[wrong]] = farther.gather(0, free.to(torch.uint8).argmax(0)[None])[0]
     # As the memory will hold it, tilted like its neighbours.
     inverse, slopes = inverse_depth_slopes(moved.double())
     tilted = inverse[row, col, None] + (slopes[:, row, col].T @ offsets.T)
-    keep[row, col] = ~blocked(1 / tilted.clamp_min(1e-6), torch.arange(len(row)))
+    keep[row, col] = ~blocked(1 / tilted.clamp_min(1e-6), torch.arange(len(row), device=depth.device))
     return moved, keep

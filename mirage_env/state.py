@@ -64,8 +64,8 @@ class WorldState:
             save_file(tensors, temporary, {"format": FORMAT, "version": str(VERSION), "state": json.dumps(numbers)})
 
     @classmethod
-    def load(cls, path: str | Path) -> WorldState:
-        """The state that ``save`` wrote.
+    def load(cls, path: str | Path, device: torch.device | str = "cpu") -> WorldState:
+        """The state that ``save`` wrote, with its memory and latents on a device.
 
         Raises:
             FileNotFoundError: there is no such file.
@@ -74,13 +74,13 @@ class WorldState:
         tensors, metadata = read_tensors(Path(path), FORMAT, VERSION)
         columns = {k.removeprefix("memory."): v for k, v in tensors.items() if k.startswith("memory.")}
         try:
-            memory = memory_from_tensors(columns)
+            memory = memory_from_tensors(columns, device)
             numbers = json.loads(metadata["state"])
             height, width = numbers["resolution"]
             return cls(
                 memory=memory,
                 pose=geometry.check_pose(tensors["pose"].numpy()).astype("float32"),
-                latents=tensors["latents"],
+                latents=tensors["latents"].to(device),
                 intrinsics=tensors["intrinsics"].numpy(),
                 resolution=(int(height), int(width)),
                 seed=int(numbers["seed"]),
