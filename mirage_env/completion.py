@@ -69,7 +69,7 @@ def looked_ahead(
     memories = completed(networks, some, turned, K, there, "new", 0.0, ahead=True).memories
     for i, memory in zip(which, memories, strict=True):
         states[i] = dataclasses.replace(states[i], memory=memory)
-    again, at = read_many(memories, poses[which], K, size=size), torch.as_tensor(which)
+    again, at = read_many(memories, poses[which], K, size=size), torch.as_tensor(which, device=view.visible.device)
     return states, replaced_views(view, at, again)
 
 
@@ -143,9 +143,10 @@ def _imagine(
     If ``everything``, latents are the denoiser's everywhere.
     """
     latents, depth, imagined = grids
-    K = torch.as_tensor(grid_K, dtype=torch.float32)[chosen]
-    noise = torch.stack([_noise(states[int(i)], latents.shape[1:], ahead) for i in chosen])
-    scale = torch.tensor([states[int(i)].scale for i in chosen], dtype=torch.float32)[:, None, None]
+    device = latents.device
+    K = torch.as_tensor(grid_K, dtype=torch.float32, device=device)[chosen]
+    noise = torch.stack([_noise(states[int(i)], latents.shape[1:], ahead) for i in chosen]).to(device)
+    scale = torch.tensor([states[int(i)].scale for i in chosen], dtype=torch.float32, device=device)[:, None, None]
     readout, seen_depth, visible = view.latents[chosen], view.depth[chosen] / scale, view.visible[chosen]
     clean, error = networks.denoiser.denoise(
         readout, seen_depth, visible, imagined[chosen], K, noise, networks.denoiser_steps

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,18 +44,19 @@ def doubtful_ways(memories: Sequence[SpatialMemory], depth: Tensor, seen: Tensor
         (B, h, w) float32 from 0 to 1; 0 for at most ``FREE_WAY``, and where it was not asked.
     """
     batch, height, width = depth.shape
-    z, lens = depth.double(), torch.as_tensor(np.asarray(K, dtype=np.float64))
-    right, down = torch.arange(width, dtype=torch.float64) + 0.5, torch.arange(height, dtype=torch.float64) + 0.5
+    exact: dict[str, Any] = {"dtype": torch.float64, "device": depth.device}
+    z, lens = depth.double(), torch.as_tensor(np.asarray(K), **exact)
+    right, down = torch.arange(width, **exact) + 0.5, torch.arange(height, **exact) + 0.5
     x, y = (right - lens[:, :1, 2]) / lens[:, :1, 0], (down - lens[:, 1:2, 2]) / lens[:, 1:2, 1]
     length = z * ((x * x)[:, None, :] + (y * y)[:, :, None] + 1).sqrt()
     world, row, col = (seen & (length > FREE_WAY)).nonzero(as_tuple=True)
     at = (world * height + row) * width + col
-    share = (torch.arange(_SAMPLES, dtype=torch.float64) + 0.5) / _SAMPLES
+    share = (torch.arange(_SAMPLES, **exact) + 0.5) / _SAMPLES
     rays = rays_of(world, torch.stack([right[col], down[row]], dim=-1), z.view(-1)[at, None] * share, K, poses)
     # Summed up one by one: quicker than over a dimension of a few.
     known = functools.reduce(torch.add, look_along(memories, rays).view(torch.uint8).unbind(1))
     unknown = (1 - known.double() / _SAMPLES) * length.view(-1)[at]
-    doubt = torch.zeros(batch * height * width)
+    doubt = torch.zeros(batch * height * width, device=depth.device)
     doubt[at] = (1 - (-(((unknown - FREE_WAY).clamp_min(0) / DOUBTFUL_WAY) ** 2)).exp()).float()
     return doubt.view(depth.shape)
 
@@ -79,11 +81,13 @@ def behind_seen_space(
         still.
     """
     world, row, col = (imagined & (depth > 0)).nonzero(as_tuple=True)
-    moved, keep, everywhere = depth.clone(), torch.ones_like(imagined), torch.arange(len(row))
+    moved, keep, everywhere = depth.clone(), torch.ones_like(imagined), torch.arange(len(row), device=depth.device)
     if not len(row):
         return moved, keep
     # The centre and the corners of a cell: no part of what it adds may stand in the way.
-    offsets = torch.tensor([[0.0, 0.0], [-0.5, -0.5], [-0.5, 0.5], [0.5, -0.5], [0.5, 0.5]], dtype=torch.float64)
+    offsets = torch.tensor(
+        [[0.0, 0.0], [-0.5, -0.5], [-0.5, 0.5], [0.5, -0.5], [0.5, 0.5]], dtype=torch.float64, device=depth.device
+    )
     pixels = torch.stack([col + 0.5, row + 0.5], dim=-1).double()[:, None] + offsets
 
     def blocked(z: Tensor, which: Tensor) -> Tensor:
@@ -96,12 +100,12 @@ def behind_seen_space(
     first = depth[world, row, col]
     wrong = blocked(first[:, None, None].expand(-1, 5, 1), everywhere).nonzero()[:, 0]
     if len(wrong):
-        farther = first[wrong, None] * torch.logspace(0, math.log10(FARTHEST), 24)[1:]
+        farther = first[wrong, None] * torch.logspace(0, math.log10(FARTHEST), 24, device=depth.device)[1:]
         free = ~blocked(farther[:, None].expand(-1, 5, -1), wrong)
         chosen = farther.gather(1, free.to(torch.uint8).argmax(1)[:, None])[:, 0]
         moved[world[wrong], row[wrong], col[wrong]] = chosen
     # As the memory will hold it, tilted like its neighbours.
-    tilts = torch.zeros(3, *depth.shape, dtype=torch.float64)
+    tilts = torch.zeros(3, *depth.shape, dtype=torch.float64, device=depth.device)
     for i in world.unique().tolist():
         tilts[0, i], tilts[1:, i] = inverse_depth_slopes(moved[i].double())
     inverse, slopes = tilts[0, world, row, col], tilts[1:, world, row, col]

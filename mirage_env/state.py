@@ -56,8 +56,8 @@ class WorldState:
             save_file(tensors, temporary, {"format": FORMAT, "version": str(VERSION), "state": json.dumps(numbers)})
 
     @classmethod
-    def load(cls, path: str | Path) -> WorldState:
-        """The state that ``save`` wrote.
+    def load(cls, path: str | Path, device: torch.device | str = "cpu") -> WorldState:
+        """The state that ``save`` wrote, with its memory and latents on a device.
 
         Raises:
             FileNotFoundError: there is no such file.
@@ -65,7 +65,7 @@ class WorldState:
         """
         tensors, metadata = read_tensors(Path(path), FORMAT, VERSION)
         try:
-            return state_from_tensors(tensors, json.loads(metadata["state"]))
+            return state_from_tensors(tensors, json.loads(metadata["state"]), device)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is damaged: {error}") from error
 
@@ -81,20 +81,22 @@ def state_to_tensors(state: WorldState) -> tuple[dict[str, Tensor], dict[str, An
     tensors = {f"memory.{name}": value for name, value in memory_to_tensors(state.memory).items()}
     tensors |= {
         "pose": torch.as_tensor(state.pose).contiguous(),
-        "latents": state.latents.contiguous(),
+        "latents": state.latents.cpu().contiguous(),
         "intrinsics": torch.as_tensor(state.intrinsics).contiguous(),
     }
     return tensors, {name: getattr(state, name) for name in ("resolution", "seed", "steps", "scale", "codec")}
 
 
-def state_from_tensors(tensors: dict[str, Tensor], numbers: dict[str, Any]) -> WorldState:
+def state_from_tensors(
+    tensors: dict[str, Tensor], numbers: dict[str, Any], device: torch.device | str = "cpu"
+) -> WorldState:
     """The state that ``state_to_tensors`` took apart; KeyError, TypeError or ValueError if they do not fit together."""
     columns = {k.removeprefix("memory."): v for k, v in tensors.items() if k.startswith("memory.")}
     height, width = numbers["resolution"]
     return WorldState(
-        memory=memory_from_tensors(columns),
+        memory=memory_from_tensors(columns, device),
         pose=geometry.check_pose(tensors["pose"].numpy()).astype("float32"),
-        latents=tensors["latents"],
+        latents=tensors["latents"].to(device),
         intrinsics=tensors["intrinsics"].numpy(),
         resolution=(int(height), int(width)),
         seed=int(numbers["seed"]),

@@ -39,7 +39,7 @@ class WorldModel:
     """The dynamics of imagined worlds: a codec, depth from latents and a denoiser around a latent memory. Has no state.
 
     Args:
-        codec, depth_model, denoiser: see ``mirage_env.models.protocols``; in evaluation mode, on the CPU.
+        codec, depth_model, denoiser: see ``mirage_env.models.protocols``; in evaluation mode, on one device.
         denoiser_steps: network passes per imagined view.
         name: what the model is called in reports.
         new_memory: makes the empty memories of new worlds; None: a ``LatentMemory`` with its default rules.
@@ -66,7 +66,9 @@ class WorldModel:
         self.denoiser = denoiser
         self.denoiser_steps = denoiser_steps
         self.name = name
-        self.new_memory = new_memory or (lambda: LatentMemory(channels=codec.channels))
+        self.device = device_of(codec)
+        """Where the networks are, and the memories that a world makes by itself."""
+        self.new_memory = new_memory or (lambda: LatentMemory(channels=codec.channels, device=self.device))
         self.look_ahead = look_ahead
 
     def with_memory(self, new_memory: Callable[[], SpatialMemory], name: str) -> WorldModel:
@@ -135,7 +137,7 @@ class WorldModel:
         blank = WorldState(
             memory=self.new_memory(),
             pose=np.eye(4, dtype=np.float32),
-            latents=torch.zeros(0),
+            latents=torch.zeros(0, device=self.device),
             intrinsics=geometry.intrinsics(resolution, resolution, frame_hfov),
             resolution=(int(resolution), int(resolution)),
             seed=int(seed),
@@ -169,23 +171,25 @@ class WorldModel:
         original = geometry.intrinsics(pixels.shape[1], pixels.shape[0], hfov)
         pixels, K = resize_image(pixels, original, float(state.intrinsics[0, 0]), self.codec.stride)
         grid_K = self._grid(K)
-        latents = self.codec.encode(from_uint8(pixels[None]))
+        latents = self.codec.encode(from_uint8(pixels[None]).to(self.device))
         memory, scale = state.memory.fork(), state.scale
         if true_depth is not None:
             true_depth = resize_depth(true_depth, (pixels.shape[0], pixels.shape[1]))
-            grid_depth = depths.to_grid(torch.as_tensor(true_depth)[None], self.codec.stride)[0]
+            grid_depth = depths.to_grid(torch.as_tensor(true_depth, device=self.device)[None], self.codec.stride)[0]
             error = None
         else:
             known = memory.read(pose, grid_K, size=tuple(latents.shape[-2:])).depth / scale
-            estimate = self.depth_model.estimate(latents, torch.as_tensor(grid_K, dtype=torch.float32)[None], known)
+            estimate = self.depth_model.estimate(
+                latents, torch.as_tensor(grid_K, dtype=torch.float32, device=self.device)[None], known
+            )
             grid_depth, error = estimate.depth[0] * scale, estimate.relative_error[0]
             if camera_height is not None:
-                floor = floor_scale(grid_depth, torch.as_tensor(grid_K), torch.as_tensor(pose), camera_height)
+                floor = floor_scale(grid_depth.cpu(), torch.as_tensor(grid_K), torch.as_tensor(pose), camera_height)
                 grid_depth, scale = (grid_depth * floor, scale * floor) if floor is not None else (grid_depth, scale)
         pictures = {"image": pixels, "image_depth": true_depth} if takes_images(memory) else {}
         memory.write(latents[0], grid_depth, grid_K, pose, error=error, **pictures)
         own = tuple(latents.shape[-2:]) == self._grid_size(state) and np.allclose(K, state.intrinsics, rtol=1e-6)
-        shown = latents[0] if own else torch.zeros(0)
+        shown = latents[0] if own else torch.zeros(0, device=self.device)
         return dataclasses.replace(state, memory=memory, pose=pose, latents=shown, scale=scale)
 
     def step(
@@ -276,7 +280,7 @@ class WorldModel:
         depth = view.depth
         unknown = ~view.visible & (state.latents != 0).any(0)
         if bool(unknown.any()):
-            lens = torch.as_tensor(K, dtype=torch.float32)[None]
+            lens = torch.as_tensor(K, dtype=torch.float32, device=self.device)[None]
             estimate = self.depth_model.estimate(state.latents[None], lens, depth / state.scale)
             depth = torch.where(unknown, estimate.depth * state.scale, depth)
         as_read = view.visible & (view.latents == state.latents).all(1)
@@ -315,6 +319,12 @@ class WorldModel:
 
     def _grid_size(self, state: WorldState) -> tuple[int, int]:
         return state.resolution[0] // self.codec.stride, state.resolution[1] // self.codec.stride
+
+
+def device_of(codec: Any) -> torch.device:
+    """Where a codec's weights are; the CPU for one that has none."""
+    weights = codec.parameters() if isinstance(codec, torch.nn.Module) else ()
+    return next((weight.device for weight in weights), torch.device("cpu"))
 
 
 def _one_pose(pose: Any) -> Array:

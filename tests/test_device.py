@@ -1,15 +1,21 @@
-"""Memories keep to their device: the same as on the processor, on a device that is only pretended."""
+"""Memories and worlds keep to their device: the same as on the processor, on a device that is only pretended."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from benchmarks.memory_read import home_case
+from mirage_env import geometry
+from mirage_env.geometry import Array
 from mirage_env.memory import LatentMemory, paths, read_many
-from tests.pretended_device import PRETENDED, pretended_device
+from mirage_env.state import WorldState
+from mirage_env.world import WorldModel
+from tests.pretended_device import PRETENDED, moved, pretended_device
+from tests.small_world import small_world
 
 SIZE = (12, 12)
 
@@ -57,3 +63,36 @@ def test_a_memory_elsewhere_is_the_same_memory(footprint: bool, tmp_path: Path) 
         far[0].save(tmp_path / "memory.safetensors")
         back = LatentMemory.load(tmp_path / "memory.safetensors", device)
         assert torch.equal(back.positions.cpu(), near[0].positions) and back.positions.device == PRETENDED
+
+
+def walked(world: WorldModel) -> tuple[list[Array], WorldState]:
+    """Pictures and depths of two worlds that turn apart, in all modes, and the first one at the end."""
+    picture = np.random.default_rng(0).integers(0, 255, (48, 48, 3), dtype=np.uint8)
+    base = geometry.camera_pose((0.0, 0.0, 0.0), 0.0, 1.25)
+    states = [
+        world.start(picture, seed=3, resolution=48, camera_height=1.3),
+        world.start(picture, depth=np.full((48, 48), 2.0, np.float32), seed=4, resolution=48),
+    ]
+    shown = [world.frame(states[0]).rgb]
+    for step, mode in enumerate(("new", "new", "always", "never"), start=1):
+        turns = [geometry.exp_twist(np.array([0, 0, 0.1 * step, 0, 0.3 * side * step, 0])) for side in (1, -1)]
+        states, frames = world.step_batch(states, np.stack([base @ turn for turn in turns]), mode)  # type: ignore[arg-type]
+        shown += [picture for frame in frames for picture in (frame.rgb, frame.depth)]
+    return shown, world.observe(states[0], picture, base)
+
+
+def test_a_world_elsewhere_is_the_same_world(tmp_path: Path) -> None:
+    near = small_world()
+    expected, here = walked(near)
+    with pretended_device():
+        networks = (moved(network) for network in (near.codec, near.depth_model, near.denoiser))
+        far = WorldModel(*networks, near.denoiser_steps, name="elsewhere")
+        found, there = walked(far)
+        assert there.memory.device == there.latents.device == PRETENDED  # type: ignore[attr-defined]
+        assert len(there.memory) == len(here.memory)
+        there.save(tmp_path / "state.safetensors")
+        again = WorldState.load(tmp_path / "state.safetensors", PRETENDED)
+        assert again.memory.device == again.latents.device == PRETENDED  # type: ignore[attr-defined]
+        far.step(again, there.pose)
+    for a, b in zip(expected, found, strict=True):
+        assert np.array_equal(a, b)

@@ -50,18 +50,18 @@ def snapshot_from_tensors(tensors: Tensors, numbers: Numbers, simulator: Imagine
     ValueError if it is of another model or camera; KeyError, TypeError or ValueError if it is damaged.
     """
     world, camera = simulator.world, simulator.camera
-    state = state_from_tensors(_under("state", tensors), numbers["state"])
+    state = state_from_tensors(_under("state", tensors), numbers["state"], world.device)
     world.check_fits(state)
     if state.resolution != (camera.resolution,) * 2 or not np.allclose(state.intrinsics, camera.intrinsics):
         raise ValueError(
             f"it shows {state.resolution[1]}x{state.resolution[0]} pixels of another camera than this one of "
             f"{camera.resolution} pixels and {camera.hfov:g} degrees"
         )
-    kept = _under("frame", tensors)
+    kept = {name: value.to(world.device) for name, value in _under("frame", tensors).items()}
     sampling = Sampling(kept["nearest"], kept["offset"]) if "nearest" in kept else None
     frame = Frame(
         **{name: kept[name] for name in _VIEW},
-        pose=geometry.check_pose(kept["pose"].numpy()).astype(np.float32),
+        pose=geometry.check_pose(kept["pose"].cpu().numpy()).astype(np.float32),
         stride=world.codec.stride,
         decode=world.codec.decode,
         sampling=sampling,
@@ -83,7 +83,7 @@ def _frame_tensors(frame: Frame) -> Tensors:
     found = {name: getattr(frame, name) for name in _VIEW} | {"pose": torch.as_tensor(frame.pose)}
     found |= {} if frame.sampling is None else frame.sampling._asdict()
     # The state holds some of them, too, and a file takes each once.
-    return {name: value.clone(memory_format=torch.contiguous_format) for name, value in found.items()}
+    return {name: value.cpu().clone(memory_format=torch.contiguous_format) for name, value in found.items()}
 
 
 def _told(fields: dict[str, Any]) -> tuple[Tensors, Numbers]:
