@@ -13,6 +13,7 @@ from mirage_env.geometry import Array
 from mirage_env.memory import LatentMemory, paths, sightlines
 from mirage_env.memory.compiled import looks, team
 from mirage_env.memory.compiled.host import columns_of, sighted
+from mirage_env.memory.compiled.sights import _lower_bound_near
 from mirage_env.memory.protocol import look_along
 from mirage_env.memory.sightlines import Rays, rays_of
 from tests.memory.scenes import look, random_room_pose, room_depth
@@ -144,6 +145,16 @@ def test_views_are_left_out_only_where_they_see_none_of_the_points(seed: int) ->
                 flat = torch.as_tensor(points.T)
                 assert not sightlines.in_front(memory._parts[0], torch.as_tensor(int(view)), flat, margin).any()
     assert left_out > 50
+
+
+def test_a_token_is_found_from_any_guess() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(500):
+        key = np.sort(rng.choice(80, int(rng.integers(1, 40)), replace=False)).astype(np.int64)
+        first, end = np.sort(rng.integers(0, len(key) + 1, 2))
+        wanted = int(rng.integers(-2, 83))
+        expected = first + np.searchsorted(key[first:end], wanted)
+        assert _lower_bound_near(key, wanted, first, end, int(rng.integers(-50, 100))) == expected
 
 
 @pytest.mark.parametrize("shift", [0.0, 1e5])

@@ -64,6 +64,20 @@ def lower_bound(key: Array, wanted: int, low: int, high: int) -> int:
 
 
 @kernel
+def _lower_bound_near(key: Array, wanted: int, first: int, end: int, guess: int) -> int:
+    """``lower_bound`` from ``first`` to ``end``, quicker the nearer it is to the ``guess``."""
+    low = high = min(max(guess, first), end)
+    step = 1
+    while low > first and key[low - 1] >= wanted:
+        high, low = low - 1, max(low - 1 - step, first)
+        step *= 2
+    while high < end and key[high] < wanted:
+        low, high = high + 1, min(high + 1 + step, end)
+        step *= 2
+    return lower_bound(key, wanted, low, high)
+
+
+@kernel
 def before_surface(
     key: Array,
     plane: Array,
@@ -86,12 +100,15 @@ def before_surface(
     if not _projected(sights[view], points, count, nearer, at, cell, before):
         return False
     number, first, end, some = view << KEY_VIEW_SHIFT, starts[view], starts[view + 1], False
+    # Where the view has all cells of its rectangle, tokens are numbered like them. Where some are missing, the numbers
+    # of neighbours are mostly off by as much as those of the point before.
+    origin = first
     for i in range(count):
         if before[i]:
-            # Where the view has all cells of its rectangle, it is here.
-            wanted, token = number | cell[0, i], first + cell[1, i]
-            if token >= end or key[token] != wanted:
-                token = lower_bound(key, wanted, first, end)
+            wanted, token = number | cell[0, i], origin + cell[1, i]
+            if token < first or token >= end or key[token] != wanted:
+                token = _lower_bound_near(key, wanted, first, end, token)
+                origin = token - cell[1, i]
             before[i] = False
             if token < end and key[token] == wanted and imagined[token] == 0:
                 along_u, along_v = np.float64(plane[1, token]), np.float64(plane[2, token])
