@@ -71,7 +71,7 @@ def clearance(
         outside_free: whether everything beyond the grid is free, or all of it is blocked.
         low, high: (row, column) in cells of the grid.
     """
-    kernels = compiled()
+    kernels = compiled(*low, *high)
     if kernels is not None:
         field = np.empty((high[0] - low[0], high[1] - low[1]))
         kernels.clearance.fill(blocked, radius, outside_free, *low, field)
@@ -105,7 +105,7 @@ def slide(field: Clearance, start: tuple[float, float], way: tuple[float, float]
     It never goes where clearance is negative; one that stands there already never goes deeper.
     """
     length = math.hypot(*way)
-    kernels = compiled()
+    kernels = compiled(field.row, field.column, length)
     if kernels is not None:
         return kernels.clearance.slide(*field, *start, *way, length, allow)
     count = max(1, math.ceil(length / STEP))

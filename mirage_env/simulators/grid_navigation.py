@@ -100,13 +100,14 @@ class GridNavigation:
         x, y, z = _finite(position, "position")
         if self.is_navigable((x, y, z)):
             return np.array([x, y, z])
-        field, kernels = self.paths.clearance, compiled()
+        field, place = self.paths.clearance, self._lattice((x, y, z))
+        kernels = compiled(*place)
         if kernels is not None:
-            row, column = kernels.ways.nearest_free(field.field, field.row, field.column, *self._lattice((x, y, z)))
+            row, column = kernels.ways.nearest_free(field.field, field.row, field.column, *place)
             cells = np.array([(row + field.row, column + field.column)] if row >= 0 else [])
         else:
             cells = np.argwhere(self.paths.free) + (field.row, field.column)
-            cells = cells[((cells - self._lattice((x, y, z))) ** 2).sum(1).argsort(kind="stable")[:1]]
+            cells = cells[((cells - place) ** 2).sum(1).argsort(kind="stable")[:1]]
         if not len(cells):
             raise ValueError("no place of this grid is navigable")
         return self._world(cells[0], y)
@@ -184,7 +185,8 @@ class GridNavigation:
         return np.array([x + moved_x, y, z + moved_z]), collided
 
     def _corners(self, a: Any, b: Any) -> Array:
-        place, end, paths, kernels = self._lattice(a), self._lattice(b), self.paths, compiled()
+        place, end, paths = self._lattice(a), self._lattice(b), self.paths
+        kernels = compiled(*place, *end)
         start, goal = ends = np.array([place, end])
         if kernels is not None:
             found = kernels.ways.sight(*paths.clearance, *place, *end)

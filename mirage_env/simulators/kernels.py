@@ -11,6 +11,9 @@ from mirage_env import kernels
 
 NavigationPath = Literal["fastest", "scipy"]
 
+FARTHEST = 2.0**40
+"""Cells from the origin up to which loops count in int64 and sums of lengths keep their whole parts."""
+
 _chosen: NavigationPath = "fastest"
 
 
@@ -35,9 +38,11 @@ def navigating_by(path: NavigationPath) -> Iterator[None]:
         _chosen = before
 
 
-def compiled() -> Kernels | None:
-    """The compiled loops; None where NumPy and SciPy do the work."""
-    return _kernels() if _chosen == "fastest" else None
+def compiled(*cells: float) -> Kernels | None:
+    """The compiled loops; None where NumPy and SciPy do the work, as they do for places out of reach (or NaN)."""
+    if _chosen != "fastest" or not all(-FARTHEST < cell < FARTHEST for cell in cells):
+        return None
+    return _kernels()
 
 
 def _kernels() -> Kernels | None:

@@ -186,6 +186,27 @@ def test_of_two_ways_of_one_length_scipys_is_taken() -> None:
     assert all(search._by_scipy is None for search in beside._searches.values())
 
 
+@pytest.mark.parametrize("far", [1e4, 1e9, 1e15, 1e30, math.nan, math.inf])
+@pytest.mark.parametrize("outside_free", [True, False])
+def test_places_out_of_this_world_are_treated_alike(far: float, outside_free: bool) -> None:
+    blocked = np.zeros((30, 30), dtype=bool)
+    blocked[4:28, 15] = True
+    here, there = np.array([0.3, 0.0, 0.7]), np.array([far, 0.0, 0.7])
+
+    def ask() -> list[Any]:
+        navigation = GridNavigation(blocked, (0.0, 0.0), CELL, outside_free=outside_free)
+        said: list[Any] = [navigation.is_navigable(there)]
+        for a, b in ((here, there), (there, here), (there, there)):
+            said += [navigation.geodesic_distance(a, b), navigation.shortest_path(a, b).tobytes()]
+        if math.isfinite(far):
+            said += [navigation.snap(there).tobytes(), navigation.move(there, here)[0].tobytes()]
+        return said
+
+    with np.errstate(invalid="ignore"):  # NumPy's numbers of cells overflow, which does no harm
+        fast, slow = by_both(ask)
+    np.testing.assert_equal(fast, slow)
+
+
 def test_the_first_of_the_nearest_free_cells_is_taken() -> None:
     blocked = np.zeros((21, 21), dtype=bool)
     blocked[6:15, 6:15] = True

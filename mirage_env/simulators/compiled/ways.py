@@ -225,8 +225,6 @@ def sight(
     field: Array, row: int, column: int, outside: float, start_r: float, start_c: float, goal_r: float, goal_c: float
 ) -> int:
     """Whether a straight piece leads from start to goal, a search must tell, or the agent cannot stand at one."""
-    if not (math.isfinite(start_r) and math.isfinite(start_c) and math.isfinite(goal_r) and math.isfinite(goal_c)):
-        return NO_WAY
     if at(field, row, column, outside, start_r, start_c) < 0 or at(field, row, column, outside, goal_r, goal_c) < 0:
         return NO_WAY
     return STRAIGHT if sees(field, row, column, outside, start_r, start_c, goal_r, goal_c) else SEARCH
@@ -276,7 +274,7 @@ def _chain(steps: Array, distance: Array, goal_nodes: Array, goal_costs: Array, 
     """
     width, flat = steps.shape[1], steps.ravel()
     jumps, lengths = _jumps(width), _lengths()
-    chain, count = np.empty(int(distance[first]) + 2, dtype=np.int64), 0
+    chain, count = np.empty(min(int(distance[first]) + 2, flat.shape[0]), dtype=np.int64), 0
     node = first
     while True:
         chain[count] = node
