@@ -30,24 +30,28 @@ def unshuffled(image: Array, patch: int, out: Array, border: int) -> None:
 
     Patches of cells become channels, as in ``nn.PixelUnshuffle``.
     """
-    channels, height, width = image.shape
+    channels, height, width = image.shape[0], image.shape[1] // patch, image.shape[2] // patch
     for y in range(height):
         for x in range(width):
-            inner = y % patch * patch + x % patch
-            row, column = y // patch + border, x // patch + border
+            k = 0
             for c in range(channels):
-                out[row, column, c * patch * patch + inner] = image[c, y, x]
+                for down in range(patch):
+                    for right in range(patch):
+                        out[y + border, x + border, k] = image[c, y * patch + down, x * patch + right]
+                        k += 1
 
 
 @kernel
 def shuffled(image: Array, patch: int, out: Array) -> None:
     """Take (C, H, W) out of the corner of an image (rows, columns, channels ≥ C · patch²): ``nn.PixelShuffle``."""
-    channels, height, width = out.shape
-    for c in range(channels):
-        for y in range(height):
-            for x in range(width):
-                inner = y % patch * patch + x % patch
-                out[c, y, x] = image[y // patch, x // patch, c * patch * patch + inner]
+    channels, height, width = out.shape[0], out.shape[1] // patch, out.shape[2] // patch
+    for y in range(height):
+        for c in range(channels):
+            for down in range(patch):
+                for x in range(width):
+                    for right in range(patch):
+                        k = (c * patch + down) * patch + right
+                        out[c, y * patch + down, x * patch + right] = image[y, x, k]
 
 
 @kernel
@@ -135,7 +139,7 @@ def attended(qkv: Array, heads: int, out: Array) -> None:
             asks_[i] = min(i, tokens - 1) * 3 * channels + q
         for r in range(0, down, ROWS):
             for j in range(0, across, LANES):
-                product(given, after(asks, r), zero, 1, size, after(keys, j * size), 1, shares, r * across + j, across)
+                product(given, after(asks, r), zero, 1, size, after(keys, j * size), 1, keys, shares, r * across + j, across)
         for i in range(tokens):
             row = i * across
             shares_[row + tokens : row + across] = -np.inf
@@ -153,7 +157,7 @@ def attended(qkv: Array, heads: int, out: Array) -> None:
                 store(shares, row + j, load(shares, row + j) * part)
         for r in range(0, down, ROWS):
             for j in range(0, deep, LANES):
-                product(shares, after(looks, r), zero, 1, tokens, after(values, j * tokens), 1, mixed, j, deep)
+                product(shares, after(looks, r), zero, 1, tokens, after(values, j * tokens), 1, values, mixed, j, deep)
             for i in range(min(ROWS, tokens - r)):
                 for c in range(size):
                     out[r + i, q + c] = mixed_[i * deep + c]

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mirage_env.geometry import Array
-from mirage_env.models.compiled.lanes import LANES, ROWS, after, kernel, load, pointer, product, silu, store
+from mirage_env.models.compiled.lanes import LANES, ROWS, after, kernel, load, pointer, product, scratch, silu, store
 
 TILES = 32
 """Tiles that are multiplied together."""
@@ -92,13 +92,14 @@ def direct(
             that they are not.
     """
     wide, count, spread = vectors * LANES, len(taps), 2 if to.shuffle else 1
-    block_ = np.empty(ROWS * wide, dtype=np.float32)
-    block, image_, rows_, taps_, weight_ = pointer(block_), pointer(image), pointer(rows), pointer(taps), pointer(weight)
+    block_ = np.empty(ROWS * wide + LANES, dtype=np.float32)
+    block, image_, rows_, taps_, weight_ = scratch(block_), pointer(image), pointer(rows), pointer(taps), pointer(weight)
     bias_, residual_, plain_, active_ = pointer(bias), pointer(residual), pointer(plain), pointer(active)
     for first in range(0, lanes, wide):
         panel = after(weight_, first * count * depth)
         for r in range(0, cells, ROWS):
-            product(image_, after(rows_, r), taps_, count, depth, panel, vectors, block, 0, wide)
+            soon = after(panel, (wide + min(r // ROWS, vectors - 1) * LANES) * count * depth)
+            product(image_, after(rows_, r), taps_, count, depth, panel, vectors, soon, block, 0, wide)
             for k in range(0, min(wide, lanes - first), LANES):
                 channel, down, right = _place(to, first + k)
                 offset = load(bias_, first + k)
@@ -232,9 +233,9 @@ def winograd(
     tiles = (height + 3) // 4 * across
     # A vector more between the 36 planes: otherwise all would fall into one set of the cache.
     step_in, step_out = TILES * channels + LANES, TILES * wide + LANES
-    in_, out_ = np.empty(36 * step_in, dtype=np.float32), np.empty(36 * step_out, dtype=np.float32)
-    part_, rows_, zero_ = np.empty(36 * LANES, dtype=np.float32), np.arange(TILES) * channels, np.zeros(1, dtype=np.int64)
-    tiles_in, tiles_out, part, rows, zero = pointer(in_), pointer(out_), pointer(part_), pointer(rows_), pointer(zero_)
+    in_, out_ = np.empty(36 * step_in + LANES, dtype=np.float32), np.empty(36 * step_out + LANES, dtype=np.float32)
+    part_, rows_, zero_ = np.empty(37 * LANES, dtype=np.float32), np.arange(TILES) * channels, np.zeros(1, dtype=np.int64)
+    tiles_in, tiles_out, part, rows, zero = scratch(in_), scratch(out_), scratch(part_), pointer(rows_), pointer(zero_)
     image_, weight_, bias_ = pointer(image), pointer(weight), pointer(bias)
     residual_, plain_, active_ = pointer(residual), pointer(plain), pointer(active)
     for start in range(0, tiles, TILES):
@@ -247,8 +248,8 @@ def winograd(
             for i in range(36):
                 left, panel = after(tiles_in, i * step_in), after(weight_, (first * 36 + i * wide) * depth)
                 for r in range(0, count, ROWS):
-                    o = i * step_out + r * wide
-                    product(left, after(rows, r), zero, 1, depth, panel, vectors, tiles_out, o, wide)
+                    o, soon = i * step_out + r * wide, after(panel, (wide + min(r // ROWS, vectors - 1) * LANES) * depth)
+                    product(left, after(rows, r), zero, 1, depth, panel, vectors, soon, tiles_out, o, wide)
             for k in range(0, min(wide, lanes - first), LANES):
                 channel, down, right = _place(to, first + k)
                 offset = load(bias_, first + k)

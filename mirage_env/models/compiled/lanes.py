@@ -10,16 +10,20 @@ wherever one is passed on, which costs more than what is done with a vector.)
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
 
 import llvmlite.binding
 import numba
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
+
+from mirage_env.geometry import Array
 
 WIDE = bool(llvmlite.binding.get_host_cpu_features().get("avx512f", False))
 LANES, ROWS = (16, 8) if WIDE else (8, 4)
@@ -41,6 +45,14 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
         return numba.njit(cache=True, **strict)(function)
     except RuntimeError:  # neither the package's folder nor the user's cache can be written
         return numba.njit(**strict)(function)
+
+
+def whole_vectors(shape: tuple[int, ...]) -> Array:
+    """An empty array that begins where vectors do: those that cross lines of the cache take twice as long."""
+    numbers = math.prod(shape)
+    raw = np.empty(numbers + LANES, dtype=np.float32)
+    skip = -(raw.ctypes.data // 4) % LANES
+    return raw[skip : skip + numbers].reshape(shape)
 
 
 class Lanes(types.Type):
@@ -86,6 +98,19 @@ def pointer(typing: Any, array: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return context.make_array(signature.args[0])(context, builder, args[0]).data
+
+    return types.CPointer(array.dtype)(array), generate
+
+
+@intrinsic
+def scratch(typing: Any, array: Any) -> Any:
+    """As ``pointer``, but to the array's first whole vector: it needs ``LANES`` numbers more than are used."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        begin = context.make_array(signature.args[0])(context, builder, args[0]).data
+        size = LANES * 4
+        number = builder.add(builder.ptrtoint(begin, _LONG), ir.Constant(_LONG, size - 1))
+        return builder.inttoptr(builder.and_(number, ir.Constant(_LONG, -size)), begin.type)
 
     return types.CPointer(array.dtype)(array), generate
 
@@ -207,19 +232,29 @@ def silu(x: Any) -> Any:
     return x / (exp(splat(0.0) - x) + 1.0)
 
 
+def _prefetch(builder: Any, at: Any) -> None:
+    """Into the second level of the cache, where it may be read soon."""
+    byte = ir.IntType(8).as_pointer()
+    kind = ir.FunctionType(ir.VoidType(), [byte, _INT, _INT, _INT])
+    instruction = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    builder.call(instruction, [builder.bitcast(at, byte), *(ir.Constant(_INT, n) for n in (0, 2, 1))])
+
+
 def _product(vectors: int) -> Callable[..., None]:
     @intrinsic
     def product(
-        typing: Any, a: Any, rows: Any, taps: Any, count: Any, depth: Any, b: Any, out: Any, o: Any, pitch: Any
-    ) -> Any:
+        typing: Any, a: Any, rows: Any, taps: Any, count: Any, depth: Any, b: Any, next_b: Any, out: Any, o: Any,
+        pitch: Any,
+    ) -> Any:  # fmt: skip
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            a, rows, taps, count, depth, b, out, o, pitch = args
+            a, rows, taps, count, depth, b, next_b, out, o, pitch = args
             sums = [[cgutils.alloca_once(builder, _VECTOR) for _ in range(vectors)] for _ in range(ROWS)]
             for row in sums:
                 for place in row:
                     builder.store(_ZERO, place)
-            right = cgutils.alloca_once(builder, b.type)
+            right, ahead = cgutils.alloca_once(builder, b.type), cgutils.alloca_once(builder, b.type)
             builder.store(b, right)
+            builder.store(next_b, ahead)
             starts = [builder.load(builder.gep(rows, [ir.Constant(_LONG, i)])) for i in range(ROWS)]
             starts = [builder.gep(a, [start]) for start in starts]
             with cgutils.for_range(builder, count) as tap:
@@ -228,6 +263,9 @@ def _product(vectors: int) -> Callable[..., None]:
                     at = builder.load(right)
                     columns = [_read(builder, builder.gep(at, [ir.Constant(_LONG, j * LANES)])) for j in range(vectors)]
                     builder.store(builder.gep(at, [ir.Constant(_LONG, vectors * LANES)]), right)
+                    soon = builder.load(ahead)
+                    _prefetch(builder, soon)
+                    builder.store(builder.gep(soon, [ir.Constant(_LONG, LANES)]), ahead)
                     for left, row in zip(here, sums, strict=True):
                         number = _spread(builder, builder.load(builder.gep(left, [k.index])))
                         for column, place in zip(columns, row, strict=True):
@@ -239,7 +277,7 @@ def _product(vectors: int) -> Callable[..., None]:
             return context.get_dummy_value()
 
         n = types.intp
-        return types.void(a, rows, taps, n, n, b, out, n, n), generate
+        return types.void(a, rows, taps, n, n, b, next_b, out, n, n), generate
 
     return product
 
@@ -255,17 +293,18 @@ def after(typing: Any, at: Any, offset: Any) -> Any:
 
 @kernel
 def product(
-    a: Any, rows: Any, taps: Any, count: int, depth: int, b: Any, vectors: int, out: Any, o: int, pitch: int
-) -> None:
+    a: Any, rows: Any, taps: Any, count: int, depth: int, b: Any, vectors: int, next_b: Any, out: Any, o: int,
+    pitch: int,
+) -> None:  # fmt: skip
     """A matrix product of ``ROWS`` rows and ``vectors`` (1 to 3) vectors of columns.
 
     Row i of the left matrix is, for each of ``count`` taps, the ``depth`` numbers from ``a[rows[i] + tap]`` on: so it
     can be gathered from an image. The right one, (taps · depth, vectors · LANES), lies at ``b`` without gaps. Row i of
-    the result goes to ``out[o + i * pitch]``.
+    the result goes to ``out[o + i * pitch]``. Meanwhile taps · depth vectors from ``next_b`` on come into the cache.
     """
     if vectors == 3:
-        _product3(a, rows, taps, count, depth, b, out, o, pitch)
+        _product3(a, rows, taps, count, depth, b, next_b, out, o, pitch)
     elif vectors == 2:
-        _product2(a, rows, taps, count, depth, b, out, o, pitch)
+        _product2(a, rows, taps, count, depth, b, next_b, out, o, pitch)
     else:
-        _product1(a, rows, taps, count, depth, b, out, o, pitch)
+        _product1(a, rows, taps, count, depth, b, next_b, out, o, pitch)

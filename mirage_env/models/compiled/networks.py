@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from mirage_env.geometry import Array
 from mirage_env.models.compiled.cells import attended, normalised, shuffled, unshuffled
 from mirage_env.models.compiled.convolution import Target, direct, winograd
-from mirage_env.models.compiled.lanes import LANES, ROWS
+from mirage_env.models.compiled.lanes import LANES, ROWS, whole_vectors
 from mirage_env.models.compiled.packing import packed
 from mirage_env.models.layers import ConditionedBlock, ResidualBlock, SpatialAttention, UNet
 from mirage_env.models.sketch import SketchFlow
@@ -112,7 +112,7 @@ def _block(block: ConditionedBlock, x: Array, condition: Array | None) -> Array:
 def _attention(attention: SpatialAttention, x: Array) -> Array:
     height, width, channels = x.shape
     weight, bias = packed(attention.norm)
-    normal, mixed = np.empty_like(x), np.empty_like(x)
+    normal, mixed = whole_vectors(x.shape), whole_vectors(x.shape)
     groups, eps = attention.norm.num_groups, attention.norm.eps
     normalised(x, groups, eps, weight, bias, _NONE.ravel(), False, normal, 0)
     qkv, _ = _convolved(attention.qkv, normal)
@@ -149,7 +149,7 @@ def _convolved(
     weights = packed(module, fewer, shuffle)
     channels = _whole(weights.channels)
     size = (2 * height, 2 * width, channels // 4) if shuffle else (height, width, channels)
-    as_is = np.empty(size, dtype=np.float32) if plain else _NONE
+    as_is = whole_vectors(size) if plain else _NONE
     through = _blank(*size) if active else Bordered(_NONE, 0, 0)
     pitch = cells.shape[1]
     to = Target(size[1], size[2], shuffle, through.cells.shape[1], bool(residual.size), plain, active)
@@ -181,12 +181,15 @@ def _read(grid: Array, patch: int = 1) -> Bordered:
     """A grid (C, h, w), patches of it as channels."""
     channels, height, width = grid.shape
     out = _blank(height // patch, width // patch, _whole(channels * patch**2))
+    out.cells[:, :, channels * patch**2 :] = 0.0
     unshuffled(grid, patch, out.cells, 1)
     return out
 
 
 def _blank(height: int, width: int, channels: int) -> Bordered:
-    return Bordered(np.zeros((-height % 4 + height + 2, -width % 4 + width + 2, channels), np.float32), height, width)
+    cells = whole_vectors((-height % 4 + height + 2, -width % 4 + width + 2, channels))
+    cells[0] = cells[height + 1 :] = cells[1:, 0] = cells[1:, width + 1 :] = 0.0
+    return Bordered(cells, height, width)
 
 
 def _halved(x: Array) -> Array:

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
 from mirage_env.geometry import Array
-from mirage_env.models.compiled.lanes import LANES
+from mirage_env.models.compiled.lanes import LANES, whole_vectors
 
 _RATE = {1: 0.64, 2: 0.84, 3: 1.0}
 """How fast products of so many vectors are, about."""
@@ -45,17 +45,17 @@ def packed(module: nn.Module, winograd: bool = False, shuffle: bool = False) -> 
     They are packed again when a tensor was replaced or changed in place. For a ``shuffle``, the channels that go to
     one of the four cells of a block follow each other.
     """
-    weight, bias = module.weight, module.bias
-    assert isinstance(weight, Tensor) and isinstance(bias, Tensor)
-    now = weight._version, weight.data_ptr(), bias._version, bias.data_ptr()
-    found = _kept.get(module, {}).get((winograd, shuffle))
-    if found is not None and found[0] == now:
-        return found[1]
+    weight, bias = module._parameters["weight"], module._parameters["bias"]
+    assert weight is not None and bias is not None
+    now, how = (weight._version, weight.data_ptr(), bias._version, bias.data_ptr()), (winograd, shuffle)
+    kept = _kept.setdefault(module, {})
+    if how in kept and kept[how][0] == now:
+        return kept[how][1]
     arrays = weight.detach().numpy().copy(), bias.detach().numpy().copy()
     if shuffle:
         arrays = tuple(np.concatenate([array[part::4] for part in range(4)]) for array in arrays)
     result = arrays if isinstance(module, nn.GroupNorm) else _pack(*arrays, winograd)
-    _kept.setdefault(module, {})[winograd, shuffle] = now, result
+    kept[how] = now, result
     return result
 
 
@@ -69,9 +69,9 @@ def _pack(weight: Array, bias: Array, winograd: bool) -> Packed:
     wide = vectors * LANES
     missing = -channels % wide
     panels = np.pad(taps, ((0, 0), (0, 0), (0, missing))).reshape(len(taps), depth, -1, wide).transpose(2, 0, 1, 3)
-    return Packed(
-        np.ascontiguousarray(panels, dtype=np.float32).ravel(), np.pad(bias, (0, missing)), vectors, depth, channels
-    )
+    flat = whole_vectors((panels.size,))
+    flat[:] = panels.ravel()
+    return Packed(flat, np.pad(bias, (0, missing)), vectors, depth, channels)
 
 
 @cache
