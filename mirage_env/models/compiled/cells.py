@@ -139,7 +139,9 @@ def attended(qkv: Array, heads: int, out: Array) -> None:
             asks_[i] = min(i, tokens - 1) * 3 * channels + q
         for r in range(0, down, ROWS):
             for j in range(0, across, LANES):
-                product(given, after(asks, r), zero, 1, size, after(keys, j * size), 1, keys, shares, r * across + j, across)
+                product(
+                    given, after(asks, r), zero, 1, size, after(keys, j * size), 1, keys, shares, r * across + j, across
+                )
         for i in range(tokens):
             row = i * across
             shares_[row + tokens : row + across] = -np.inf

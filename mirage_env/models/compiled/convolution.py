@@ -37,7 +37,6 @@ class Target(NamedTuple):
     active: bool
 
 
-
 @kernel
 def _place(to: Any, k: int) -> Any:
     """Of the k-th channel of a product: the channel it becomes, and the cell of a 2x2 block that a pixel shuffle puts
@@ -93,7 +92,13 @@ def direct(
     """
     wide, count, spread = vectors * LANES, len(taps), 2 if to.shuffle else 1
     block_ = np.empty(ROWS * wide + LANES, dtype=np.float32)
-    block, image_, rows_, taps_, weight_ = scratch(block_), pointer(image), pointer(rows), pointer(taps), pointer(weight)
+    block, image_, rows_, taps_, weight_ = (
+        scratch(block_),
+        pointer(image),
+        pointer(rows),
+        pointer(taps),
+        pointer(weight),
+    )
     bias_, residual_, plain_, active_ = pointer(bias), pointer(residual), pointer(plain), pointer(active)
     for first in range(0, lanes, wide):
         panel = after(weight_, first * count * depth)
@@ -234,7 +239,11 @@ def winograd(
     # A vector more between the 36 planes: otherwise all would fall into one set of the cache.
     step_in, step_out = TILES * channels + LANES, TILES * wide + LANES
     in_, out_ = np.empty(36 * step_in + LANES, dtype=np.float32), np.empty(36 * step_out + LANES, dtype=np.float32)
-    part_, rows_, zero_ = np.empty(37 * LANES, dtype=np.float32), np.arange(TILES) * channels, np.zeros(1, dtype=np.int64)
+    part_, rows_, zero_ = (
+        np.empty(37 * LANES, dtype=np.float32),
+        np.arange(TILES) * channels,
+        np.zeros(1, dtype=np.int64),
+    )
     tiles_in, tiles_out, part, rows, zero = scratch(in_), scratch(out_), scratch(part_), pointer(rows_), pointer(zero_)
     image_, weight_, bias_ = pointer(image), pointer(weight), pointer(bias)
     residual_, plain_, active_ = pointer(residual), pointer(plain), pointer(active)
@@ -248,7 +257,10 @@ def winograd(
             for i in range(36):
                 left, panel = after(tiles_in, i * step_in), after(weight_, (first * 36 + i * wide) * depth)
                 for r in range(0, count, ROWS):
-                    o, soon = i * step_out + r * wide, after(panel, (wide + min(r // ROWS, vectors - 1) * LANES) * depth)
+                    o, soon = (
+                        i * step_out + r * wide,
+                        after(panel, (wide + min(r // ROWS, vectors - 1) * LANES) * depth),
+                    )
                     product(left, after(rows, r), zero, 1, depth, panel, vectors, soon, tiles_out, o, wide)
             for k in range(0, min(wide, lanes - first), LANES):
                 channel, down, right = _place(to, first + k)

@@ -30,12 +30,32 @@ _TEAMS: dict[tuple[int, int], ThreadPoolExecutor] = {}
 """By process, for threads do not live on in a forked one, and by size."""
 
 
+_KNOWN = (
+    nn.Conv2d, nn.GroupNorm, nn.Identity, nn.Linear, nn.ModuleList, nn.PixelShuffle, nn.PixelUnshuffle, nn.Sequential,
+    nn.SiLU, ConditionedBlock, ResidualBlock, SketchFlow, SpatialAttention, UNet,
+)  # fmt: skip
+
+
 class Bordered(NamedTuple):
     """An image of ``height`` x ``width`` cells, with a border of zeros: what a 3x3 convolution reads."""
 
     cells: Array
     height: int
     width: int
+
+
+def knows(network: nn.Module) -> bool:
+    """Whether the network is made of modules as they are here, of whole vectors of channels, and nobody listens in."""
+    for module in network.modules():
+        if type(module) not in _KNOWN or module._forward_hooks or module._forward_pre_hooks:
+            return False
+        if isinstance(module, ResidualBlock) and module.first.in_channels % LANES:
+            return False
+        if isinstance(module, ConditionedBlock) and (
+            module.conv1.in_channels % LANES or module.conv1.out_channels % LANES
+        ):
+            return False
+    return True
 
 
 def decoded(layers: nn.Sequential, given: Tensor) -> Tensor:
