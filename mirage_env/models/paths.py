@@ -41,12 +41,9 @@ def compiled(network: nn.Module, *given: Tensor) -> ModuleType | None:
     """
     if _chosen != "fastest" or torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling():
         return None
-    tensors = [*network.parameters(), *given]
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (*network.parameters(), *given)):
         return None
-    if any(t.dtype != torch.float32 or t.device.type != "cpu" or t.is_inference() for t in tensors[: -len(given)]):
-        return None
-    if any(t.dtype != torch.float32 or t.device.type != "cpu" for t in given) or not all(t.numel() for t in given):
+    if not all(tensor.dtype == torch.float32 and tensor.is_cpu and tensor.numel() for tensor in given):
         return None
     kernels = _kernels()
     return kernels if kernels is not None and kernels.knows(network) else None

@@ -128,7 +128,7 @@ def test_changed_weights_count_at_once(network: tuple[nn.Module, Run, tuple[Tens
 
 
 def test_modules_run_what_the_kernels_cannot(network: tuple[nn.Module, Run, tuple[Tensor, ...]]) -> None:
-    model, run, given = network
+    model, _, given = network
     assert runs_compiled(model, *given)
     assert not runs_compiled(copy.deepcopy(model).double(), *given)
     assert not runs_compiled(model, *(tensor.double() for tensor in given))

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from mirage_env.geometry import Array
+from mirage_env.models.compiled.convolution import clear_border
 from mirage_env.models.compiled.lanes import (
     LANES,
     ROWS,
@@ -26,11 +27,12 @@ from mirage_env.models.compiled.lanes import (
 
 @kernel
 def unshuffled(image: Array, patch: int, out: Array, border: int) -> None:
-    """Put an image (C, H, W) into the corner of ``out`` (rows, columns, channels ≥ C · patch²), which has a border.
+    """Put an image (C, H, W) into the corner of ``out`` (rows, columns, channels ≥ C · patch²), zeros around it.
 
     Patches of cells become channels, as in ``nn.PixelUnshuffle``.
     """
     channels, height, width = image.shape[0], image.shape[1] // patch, image.shape[2] // patch
+    out[:] = 0.0
     for y in range(height):
         for x in range(width):
             k = 0
@@ -70,11 +72,11 @@ def normalised(
 
     Args:
         weight, bias: per channel.
-        change: scale and shift per channel, one after the other, that are applied then; or empty.
+        change: (1, 1, 2 · channels), scales and then shifts that are applied then; or empty.
         activate: a SiLU follows.
     """
     height, columns, channels = image.shape
-    cells, size = height * columns, channels // groups
+    cells, size, factors = height * columns, channels // groups, change.ravel()
     slope_, offset_ = np.empty(channels, dtype=np.float32), np.empty(channels, dtype=np.float32)
     source, target, slope, offset = pointer(image), pointer(out), pointer(slope_), pointer(offset_)
     for k in range(0, channels, LANES):
@@ -101,10 +103,12 @@ def normalised(
     for c in range(channels):
         slope_[c] *= weight[c]
         offset_[c] = bias[c] - offset_[c] * slope_[c]
-        if len(change):
-            slope_[c] *= 1.0 + change[c]
-            offset_[c] = offset_[c] * (1.0 + change[c]) + change[channels + c]
+        if len(factors):
+            slope_[c] *= 1.0 + factors[c]
+            offset_[c] = offset_[c] * (1.0 + factors[c]) + factors[channels + c]
     pitch = out.shape[1]
+    if border:
+        clear_border(target, out.shape[0], pitch, channels, height, columns)
     for y in range(height):
         for x in range(columns):
             at, to = (y * columns + x) * channels, ((y + border) * pitch + x + border) * channels

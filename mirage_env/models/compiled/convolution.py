@@ -15,7 +15,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mirage_env.geometry import Array
-from mirage_env.models.compiled.lanes import LANES, ROWS, after, kernel, load, pointer, product, scratch, silu, store
+from mirage_env.models.compiled.lanes import (
+    LANES,
+    ROWS,
+    after,
+    kernel,
+    load,
+    pointer,
+    product,
+    scratch,
+    silu,
+    splat,
+    store,
+)
 
 TILES = 32
 """Tiles that are multiplied together."""
@@ -45,6 +57,16 @@ def _place(to: Any, k: int) -> Any:
         return k, 0, 0
     part = k // to.channels
     return k - part * to.channels, part // 2, part % 2
+
+
+@kernel
+def clear_border(image: Any, rows: int, pitch: int, channels: int, height: int, columns: int) -> None:
+    """Zeros around the ``height`` x ``columns`` cells of an image that has a border."""
+    for y in range(rows):
+        for x in range(pitch):
+            if y == 0 or y > height or x == 0 or x > columns:
+                for k in range(0, channels, LANES):
+                    store(image, (y * pitch + x) * channels + k, splat(0.0))
 
 
 @kernel
@@ -100,6 +122,8 @@ def direct(
         pointer(weight),
     )
     bias_, residual_, plain_, active_ = pointer(bias), pointer(residual), pointer(plain), pointer(active)
+    if to.active:
+        clear_border(active_, active.shape[0], to.pitch, to.channels, cells // columns * spread, to.columns)
     for first in range(0, lanes, wide):
         panel = after(weight_, first * count * depth)
         for r in range(0, cells, ROWS):
@@ -247,6 +271,8 @@ def winograd(
     tiles_in, tiles_out, part, rows, zero = scratch(in_), scratch(out_), scratch(part_), pointer(rows_), pointer(zero_)
     image_, weight_, bias_ = pointer(image), pointer(weight), pointer(bias)
     residual_, plain_, active_ = pointer(residual), pointer(plain), pointer(active)
+    if to.active:
+        clear_border(active_, active.shape[0], to.pitch, to.channels, height * spread, to.columns)
     for start in range(0, tiles, TILES):
         count = min(TILES, tiles - start)
         for t in range(count):

@@ -27,7 +27,8 @@ from mirage_env.geometry import Array
 
 WIDE = bool(llvmlite.binding.get_host_cpu_features().get("avx512f", False))
 LANES, ROWS = (16, 8) if WIDE else (8, 4)
-"""Numbers in a vector, and rows of a ``product``: with three vectors per row they fill the registers of AVX-512, or AVX2."""
+"""Numbers in a vector, and rows of a ``product``: with three vectors per row they fill the registers of
+AVX-512, or of AVX2."""
 
 _FLOAT, _INT, _LONG = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 _VECTOR, _INTS = ir.VectorType(_FLOAT, LANES), ir.VectorType(_INT, LANES)
@@ -45,6 +46,11 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
         return numba.njit(cache=True, **strict)(function)
     except RuntimeError:  # neither the package's folder nor the user's cache can be written
         return numba.njit(**strict)(function)
+
+
+def instruction(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What a kernel can call, given as the code that it stands for: numba passes its own context as first argument."""
+    return intrinsic(function)
 
 
 def whole_vectors(shape: tuple[int, ...]) -> Array:
@@ -92,7 +98,7 @@ def _llvm(builder: Any, name: str, *values: Any) -> Any:
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{LANES}f32"), values)
 
 
-@intrinsic
+@instruction
 def pointer(typing: Any, array: Any) -> Any:
     """Where the numbers of a contiguous array begin; the caller keeps the array."""
 
@@ -102,7 +108,7 @@ def pointer(typing: Any, array: Any) -> Any:
     return types.CPointer(array.dtype)(array), generate
 
 
-@intrinsic
+@instruction
 def scratch(typing: Any, array: Any) -> Any:
     """As ``pointer``, but to the array's first whole vector: it needs ``LANES`` numbers more than are used."""
 
@@ -115,7 +121,7 @@ def scratch(typing: Any, array: Any) -> Any:
     return types.CPointer(array.dtype)(array), generate
 
 
-@intrinsic
+@instruction
 def load(typing: Any, at: Any, offset: Any) -> Any:
     """The vector at ``at[offset : offset + LANES]``."""
 
@@ -125,7 +131,7 @@ def load(typing: Any, at: Any, offset: Any) -> Any:
     return _lanes(at, types.intp), generate
 
 
-@intrinsic
+@instruction
 def store(typing: Any, at: Any, offset: Any, value: Any) -> Any:
     """``at[offset : offset + LANES] = value``."""
 
@@ -136,13 +142,13 @@ def store(typing: Any, at: Any, offset: Any, value: Any) -> Any:
     return types.void(at, types.intp, value), generate
 
 
-@intrinsic
+@instruction
 def splat(typing: Any, number: Any) -> Any:
     """The vector that is ``number`` in every lane."""
     return _lanes(types.float32), lambda context, builder, signature, args: _spread(builder, args[0])
 
 
-@intrinsic
+@instruction
 def total(typing: Any, value: Any) -> Any:
     """The sum over the lanes, from first to last."""
 
@@ -155,19 +161,19 @@ def total(typing: Any, value: Any) -> Any:
     return types.float32(value), generate
 
 
-@intrinsic
+@instruction
 def largest(typing: Any, value: Any, other: Any) -> Any:
     """The larger in each lane."""
     return _lanes(value, other), lambda context, builder, signature, args: _llvm(builder, "maxnum", *args)
 
 
-@intrinsic
+@instruction
 def nearest(typing: Any, value: Any) -> Any:
     """Rounded to whole numbers."""
     return _lanes(value), lambda context, builder, signature, args: _llvm(builder, "nearbyint", *args)
 
 
-@intrinsic
+@instruction
 def power_of_two(typing: Any, exponent: Any) -> Any:
     """2 to whole exponents from -126 to 127."""
 
@@ -179,7 +185,7 @@ def power_of_two(typing: Any, exponent: Any) -> Any:
 
 
 def _arithmetic(symbol: Callable[..., Any], instruction: str) -> None:
-    @intrinsic
+    @instruction
     def both(typing: Any, a: Any, b: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             return getattr(builder, instruction)(*args, flags=_CONTRACT)
@@ -241,7 +247,7 @@ def _prefetch(builder: Any, at: Any) -> None:
 
 
 def _product(vectors: int) -> Callable[..., None]:
-    @intrinsic
+    @instruction
     def product(
         typing: Any, a: Any, rows: Any, taps: Any, count: Any, depth: Any, b: Any, next_b: Any, out: Any, o: Any,
         pitch: Any,
@@ -285,7 +291,7 @@ def _product(vectors: int) -> Callable[..., None]:
 _product1, _product2, _product3 = _product(1), _product(2), _product(3)
 
 
-@intrinsic
+@instruction
 def after(typing: Any, at: Any, offset: Any) -> Any:
     """The pointer to ``at[offset]``."""
     return at(at, types.intp), lambda context, builder, signature, args: builder.gep(args[0], [args[1]])

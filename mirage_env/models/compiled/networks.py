@@ -6,10 +6,10 @@ So an image in a batch gets the same bits as alone. Arrays of one image are (row
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -45,10 +45,16 @@ class Bordered(NamedTuple):
 
 
 def knows(network: nn.Module) -> bool:
-    """Whether the network is made of modules as they are here, of whole vectors of channels, and nobody listens in."""
+    """Whether the network is made of modules as they are here, of whole vectors of channels, and nobody listens in.
+
+    Its parameters must be float32, on the processor, and no inference tensors, whose changes torch does not count.
+    """
     for module in network.modules():
         if type(module) not in _KNOWN or module._forward_hooks or module._forward_pre_hooks:
             return False
+        for tensor in module._parameters.values():
+            if tensor is None or tensor.dtype != torch.float32 or not tensor.is_cpu or tensor.is_inference():
+                return False
         if isinstance(module, ResidualBlock) and module.first.in_channels % LANES:
             return False
         if isinstance(module, ConditionedBlock) and (
@@ -82,20 +88,23 @@ def decoded(layers: nn.Sequential, given: Tensor) -> Tensor:
 
 def unet(net: UNet, given: Tensor, condition: Tensor | None) -> Tensor:
     """``UNet.forward``, of grids whose sides the coarsest cell divides."""
-    grids, patch = given.contiguous().numpy(), net.stem[0].downscale_factor
+    grids, patch = given.contiguous().numpy(), cast(nn.PixelUnshuffle, net.stem[0]).downscale_factor
     conditions = None if condition is None else condition.contiguous().numpy()
-    result = np.empty((len(grids), net.head[2].out_channels // patch**2, *grids.shape[2:]), dtype=np.float32)
+    result = np.empty(
+        (len(grids), cast(nn.Conv2d, net.head[2]).out_channels // patch**2, *grids.shape[2:]), dtype=np.float32
+    )
 
     def run(i: int) -> None:
         known = None if conditions is None else conditions[i]
-        x, _ = _convolved(net.stem[1], _read(grids[i], patch))
+        x, _ = _convolved(cast(nn.Conv2d, net.stem[1]), _read(grids[i], patch))
         skips: list[Array] = []
         for level, block in enumerate(net.down):
-            x = _block(block, _halved(x) if level else x, known)
+            x = _block(cast(ConditionedBlock, block), _halved(x) if level else x, known)
             skips.append(x)
-        x = _block(net.middle[1], _attention(net.attention, _block(net.middle[0], x, known)), known)
+        before, behind = (cast(ConditionedBlock, block) for block in net.middle)
+        x = _block(behind, _attention(net.attention, _block(before, x, known)), known)
         for level in reversed(range(len(net.up))):
-            x = _block(net.up[level], np.concatenate([x, skips[level]], axis=2), known)
+            x = _block(cast(ConditionedBlock, net.up[level]), np.concatenate([x, skips[level]], axis=2), known)
             if level:
                 x = x.repeat(2, axis=0).repeat(2, axis=1)
         shuffled(_head(net.head, x), patch, result[i])
@@ -107,12 +116,12 @@ def unet(net: UNet, given: Tensor, condition: Tensor | None) -> Tensor:
 def sketch(net: SketchFlow, noisy: Tensor, embedding: Tensor, known: Tensor) -> Tensor:
     """``SketchFlow.forward`` from the embedding on, to what its head gives (B, C + 1, rows, columns)."""
     grids, shown, conditions = (tensor.contiguous().numpy() for tensor in (noisy, known, embedding))
-    result = np.empty((len(grids), net.head[2].out_channels, *grids.shape[2:]), dtype=np.float32)
+    result = np.empty((len(grids), cast(nn.Conv2d, net.head[2]).out_channels, *grids.shape[2:]), dtype=np.float32)
 
     def run(i: int) -> None:
         beside = np.ascontiguousarray(shown[i].transpose(1, 2, 0))
         x, _ = _convolved(net.stem, _read(grids[i]), residual=beside)
-        for block, attention in net.blocks:
+        for block, attention in cast(Iterable[tuple[ConditionedBlock, SpatialAttention]], net.blocks):
             x = _attention(attention, _block(block, x, conditions[i]))
         shuffled(_head(net.head, x), 1, result[i])
 
@@ -130,24 +139,25 @@ def _block(block: ConditionedBlock, x: Array, condition: Array | None) -> Array:
 
 
 def _attention(attention: SpatialAttention, x: Array) -> Array:
-    height, width, channels = x.shape
+    channels = x.shape[2]
     weight, bias = packed(attention.norm)
     normal, mixed = whole_vectors(x.shape), whole_vectors(x.shape)
     groups, eps = attention.norm.num_groups, attention.norm.eps
-    normalised(x, groups, eps, weight, bias, _NONE.ravel(), False, normal, 0)
+    normalised(x, groups, eps, weight, bias, _NONE, False, normal, 0)
     qkv, _ = _convolved(attention.qkv, normal)
     attended(qkv.reshape(-1, 3 * channels), attention.heads, mixed.reshape(-1, channels))
     return _convolved(attention.out, mixed, residual=x)[0]
 
 
 def _head(head: nn.Sequential, x: Array) -> Array:
-    return _convolved(head[2], _normalised(head[0], x))[0]
+    norm, convolution = cast(nn.GroupNorm, head[0]), cast(nn.Conv2d, head[2])
+    return _convolved(convolution, _normalised(norm, x))[0]
 
 
 def _normalised(norm: nn.GroupNorm, x: Array, change: Array = _NONE) -> Bordered:
     """Normalised, then changed, then through a SiLU."""
     out = _blank(*x.shape)
-    normalised(x, norm.num_groups, norm.eps, *packed(norm), change.ravel(), True, out.cells, 1)
+    normalised(x, norm.num_groups, norm.eps, *packed(norm), change, True, out.cells, 1)
     return out
 
 
@@ -173,16 +183,16 @@ def _convolved(
     through = _blank(*size) if active else Bordered(_NONE, 0, 0)
     pitch = cells.shape[1]
     to = Target(size[1], size[2], shuffle, through.cells.shape[1], bool(residual.size), plain, active)
-    where = to, weights.bias, residual.ravel(), as_is.ravel(), through.cells.ravel()
+    where = to, weights.bias, residual, as_is, through.cells
     if fewer:
         winograd(
-            cells.ravel(), cells.shape[2], pitch, weights.depth, weights.weight, weights.vectors, height, width,
+            cells, cells.shape[2], pitch, weights.depth, weights.weight, weights.vectors, height, width,
             channels, *where,
         )  # fmt: skip
     else:
         rows, taps = _places(height, width, pitch, cells.shape[2], isinstance(x, Bordered))
         direct(
-            cells.ravel(), rows, taps, weights.depth, weights.weight, weights.vectors, height * width, width, channels,
+            cells, rows, taps, weights.depth, weights.weight, weights.vectors, height * width, width, channels,
             *where,
         )  # fmt: skip
     return as_is, through
@@ -201,15 +211,13 @@ def _read(grid: Array, patch: int = 1) -> Bordered:
     """A grid (C, h, w), patches of it as channels."""
     channels, height, width = grid.shape
     out = _blank(height // patch, width // patch, _whole(channels * patch**2))
-    out.cells[:, :, channels * patch**2 :] = 0.0
     unshuffled(grid, patch, out.cells, 1)
     return out
 
 
 def _blank(height: int, width: int, channels: int) -> Bordered:
-    cells = whole_vectors((-height % 4 + height + 2, -width % 4 + width + 2, channels))
-    cells[0] = cells[height + 1 :] = cells[1:, 0] = cells[1:, width + 1 :] = 0.0
-    return Bordered(cells, height, width)
+    """Not filled yet; who fills it makes the border."""
+    return Bordered(whole_vectors((-height % 4 + height + 2, -width % 4 + width + 2, channels)), height, width)
 
 
 def _halved(x: Array) -> Array:

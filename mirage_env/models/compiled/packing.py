@@ -14,10 +14,12 @@ from mirage_env.models.compiled.lanes import LANES, whole_vectors
 
 _RATE = {1: 0.64, 2: 0.84, 3: 1.0}
 """How fast products of so many vectors are, about."""
-_FREQUENCIES = np.array(
-    [[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 6], [1 / 24, 1 / 12, 1 / 6], [1 / 24, -1 / 12, 1 / 6],
-     [0, 0, 1]]
-)  # fmt: skip
+_FREQUENCIES = (
+    np.array(
+        [[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]],
+    )
+    / 24
+)
 """Three weights of a line, as they are multiplied in ``winograd``: G of Lavin & Gray (2016)."""
 
 
@@ -53,10 +55,14 @@ def packed(module: nn.Module, winograd: bool = False, shuffle: bool = False) -> 
         return kept[how][1]
     arrays = weight.detach().numpy().copy(), bias.detach().numpy().copy()
     if shuffle:
-        arrays = tuple(np.concatenate([array[part::4] for part in range(4)]) for array in arrays)
+        arrays = _by_parts(arrays[0]), _by_parts(arrays[1])
     result = arrays if isinstance(module, nn.GroupNorm) else _pack(*arrays, winograd)
     kept[how] = now, result
     return result
+
+
+def _by_parts(array: Array) -> Array:
+    return np.concatenate([array[part::4] for part in range(4)])
 
 
 def _pack(weight: Array, bias: Array, winograd: bool) -> Packed:
