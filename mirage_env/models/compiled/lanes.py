@@ -184,11 +184,11 @@ def power_of_two(typing: Any, exponent: Any) -> Any:
     return _lanes(exponent), generate
 
 
-def _arithmetic(symbol: Callable[..., Any], instruction: str) -> None:
+def _arithmetic(symbol: Callable[..., Any], name: str) -> None:
     @instruction
     def both(typing: Any, a: Any, b: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            return getattr(builder, instruction)(*args, flags=_CONTRACT)
+            return getattr(builder, name)(*args, flags=_CONTRACT)
 
         return _lanes(a, b), generate
 
@@ -208,13 +208,13 @@ def _arithmetic(symbol: Callable[..., Any], instruction: str) -> None:
         return number_left if isinstance(b, Lanes) else None
 
 
-for _symbol, _instruction in (
+for _symbol, _name in (
     (operator.add, "fadd"),
     (operator.sub, "fsub"),
     (operator.mul, "fmul"),
     (operator.truediv, "fdiv"),
 ):
-    _arithmetic(_symbol, _instruction)
+    _arithmetic(_symbol, _name)
 
 
 @kernel
