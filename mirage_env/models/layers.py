@@ -9,6 +9,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from mirage_env.models import paths
+
 
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions beside a shortcut, no normalisation: a latent depends on its neighbourhood alone."""
@@ -99,6 +101,11 @@ class UNet(nn.Module):
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         height, width = x.shape[-2:]
         x = nn.functional.pad(x, (0, -width % self.coarsest, 0, -height % self.coarsest))
+        kernels = paths.compiled(self, x, *([] if condition is None else [condition]))
+        x = self._plain(x, condition) if kernels is None else kernels.unet(self, x, condition)
+        return x[..., :height, :width]
+
+    def _plain(self, x: Tensor, condition: Tensor | None) -> Tensor:
         x = self.stem(x)
         skips: list[Tensor] = []
         for level, block in enumerate(self.down):
@@ -109,7 +116,7 @@ class UNet(nn.Module):
             x = self.up[level](torch.cat([x, skips[level]], dim=1), condition)
             if level:
                 x = nn.functional.interpolate(x, scale_factor=2, mode="nearest")
-        return self.head(x)[..., :height, :width]
+        return self.head(x)
 
 
 def euler_steps(

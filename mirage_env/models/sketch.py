@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mirage_env.models import paths
 from mirage_env.models.layers import (
     ConditionedBlock,
     SpatialAttention,
@@ -66,11 +67,15 @@ class SketchFlow(nn.Module):
         """The clean sketch predicted from ``noisy`` at noise levels t (B,), and the log of what it leaves open: the
         squared error (B, rows, columns) of the latents that it stands for."""
         embedding = self.time(time_embedding(t, self.embedding_size))
+        kernels = paths.compiled(self, noisy, embedding, known)
+        out = self._plain(noisy, embedding, known) if kernels is None else kernels.sketch(self, noisy, embedding, known)
+        return out[:, :-1], out[:, -1].clamp(-9.0, 2.0)
+
+    def _plain(self, noisy: Tensor, embedding: Tensor, known: Tensor) -> Tensor:
         x = self.stem(noisy) + known
         for block, attention in self.blocks:  # type: ignore[misc]
             x = attention(block(x, embedding))
-        out = self.head(x).float()
-        return out[:, :-1], out[:, -1].clamp(-9.0, 2.0)
+        return self.head(x).float()
 
     def sample(self, known: Tensor, noise: Tensor, steps: int) -> tuple[Tensor, Tensor]:
         """A sketch drawn in ``steps`` Euler steps from ``noise``, and how far (B, rows, columns) it may be off.

@@ -11,6 +11,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
+from mirage_env.models import paths
 from mirage_env.models.layers import ResidualBlock, UNet, euler_steps, inverse_depth, ray_channels, time_embedding
 from mirage_env.models.protocols import Denoised, DepthEstimate, Sampling
 from mirage_env.models.sketch import POOL, SketchFlow, enlarged, pooled
@@ -70,10 +71,14 @@ class TinyCodec(ModelMixin, ConfigMixin):
         z = latents * self.deviation[:, None, None] + self.mean[:, None, None]
         if sampling is None:
             zero = torch.zeros_like(z)
-            return self.decoder(torch.cat([z, z, zero, zero, zero[:, :2]], dim=1)).float()
+            return self._decoded(torch.cat([z, z, zero, zero, zero[:, :2]], dim=1))
         nearest = sampling.nearest * self.deviation[:, None, None] + self.mean[:, None, None]
         right, down = sampling.offset[:, :1], sampling.offset[:, 1:]
-        return self.decoder(torch.cat([z, nearest, nearest * right, nearest * down, right, down], dim=1)).float()
+        return self._decoded(torch.cat([z, nearest, nearest * right, nearest * down, right, down], dim=1))
+
+    def _decoded(self, given: Tensor) -> Tensor:
+        kernels = paths.compiled(self.decoder, given)
+        return self.decoder(given).float() if kernels is None else kernels.decoded(self.decoder, given)
 
     @torch.no_grad()
     def fit_statistics(self, images: Tensor) -> None:

@@ -1,0 +1,1 @@
+"""The networks as loops that numba compiles, for inference on the processor."""

@@ -1,0 +1,60 @@
+"""Which code runs the bundled networks: compiled loops for inference on the processor, torch's modules otherwise.
+
+The modules are the reference. Both compute the same but for rounding, about 1e-5.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from types import ModuleType
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+NetworkPath = Literal["fastest", "torch"]
+
+_chosen: NetworkPath = "fastest"
+
+
+@contextmanager
+def running_by(path: NetworkPath) -> Iterator[None]:
+    """Run networks by this path in the meantime, in all threads: "fastest" (as always) or "torch"."""
+    global _chosen
+    if path not in ("fastest", "torch"):
+        raise ValueError(f"networks are run by the path 'fastest' or 'torch', got {path!r}")
+    before, _chosen = _chosen, path
+    try:
+        yield
+    finally:
+        _chosen = before
+
+
+def compiled(network: nn.Module, *given: Tensor) -> ModuleType | None:
+    """The compiled networks, if they can run this one now; None where its modules have to.
+
+    They run float32 on the processor in networks made of the modules that they know, without hooks, where no gradient
+    is asked for.
+    """
+    if _chosen != "fastest" or torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling():
+        return None
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (*network.parameters(), *given)):
+        return None
+    if not all(tensor.dtype == torch.float32 and tensor.is_cpu and tensor.numel() for tensor in given):
+        return None
+    kernels = _kernels()
+    return kernels if kernels is not None and kernels.knows(network) else None
+
+
+@cache
+def _kernels() -> ModuleType | None:
+    try:
+        importlib.import_module("numba")
+    except ImportError:  # not installed, or not made for this Python or NumPy
+        return None
+    from mirage_env.models.compiled import networks
+
+    return networks
