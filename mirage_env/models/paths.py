@@ -5,15 +5,15 @@ The modules are the reference. Both compute the same but for rounding, about 1e-
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from types import ModuleType
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
+
+from mirage_env import kernels
 
 NetworkPath = Literal["fastest", "torch"]
 
@@ -45,16 +45,5 @@ def compiled(network: nn.Module, *given: Tensor) -> ModuleType | None:
         return None
     if not all(tensor.dtype == torch.float32 and tensor.is_cpu and tensor.numel() for tensor in given):
         return None
-    kernels = _kernels()
-    return kernels if kernels is not None and kernels.knows(network) else None
-
-
-@cache
-def _kernels() -> ModuleType | None:
-    try:
-        importlib.import_module("numba")
-    except ImportError:  # not installed, or not made for this Python or NumPy
-        return None
-    from mirage_env.models.compiled import networks
-
-    return networks
+    loops = kernels.load("mirage_env.models.compiled.networks")
+    return loops if loops is not None and loops.knows(network) else None

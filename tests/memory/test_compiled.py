@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mirage_env import geometry, kernels
+from mirage_env import geometry, kernels, team
 from mirage_env.geometry import Array
 from mirage_env.memory import LatentMemory, paths, raster, read_many, store
 from mirage_env.memory import cameras as cams
-from mirage_env.memory.compiled import draw, read, team
+from mirage_env.memory.compiled import draw, read
 from mirage_env.memory.revision import jobs_of
 from mirage_env.memory.rules import MemoryRules
 from tests.memory.scenes import look, plane_depth, random_room_pose, room_depth
@@ -178,7 +178,7 @@ def test_a_copy_is_read_from_its_own_columns() -> None:
 
 
 def test_results_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(team, "_ALONE", 0)
+    monkeypatch.setattr(team, "ALONE", 0)
     rng = np.random.default_rng(3)
     memories = a_life(rng, torch.float32)
     poses = np.stack([random_room_pose(rng) for _ in range(7)])

@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirage_env import geometry
+from mirage_env import geometry, team
 from mirage_env.geometry import Array
 from mirage_env.memory import LatentMemory, paths, sightlines
-from mirage_env.memory.compiled import looks, team
+from mirage_env.memory.compiled import looks
 from mirage_env.memory.compiled.host import columns_of, sighted
 from mirage_env.memory.compiled.sights import _lower_bound_near
 from mirage_env.memory.protocol import look_along
@@ -110,7 +110,7 @@ def test_a_world_is_looked_through_alone_as_among_others(monkeypatch: pytest.Mon
     memories = [filled([random_room_pose(rng)]) for _ in range(5)]
     rays = random_rays(rng, [40, 200, 1, 90, 30], 8)
     found, before = look_along(memories, rays), torch.get_num_threads()
-    monkeypatch.setattr(team, "_ALONE", 0)
+    monkeypatch.setattr(team, "ALONE", 0)
     try:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)

@@ -16,11 +16,11 @@ from mirage_env.memory.compiled.draw import draw
 from mirage_env.memory.compiled.host import Columns, bounded, columns_of, sighted
 from mirage_env.memory.compiled.looks import look_along, look_through
 from mirage_env.memory.compiled.show import blend, decide, mix, veto, witnesses
-from mirage_env.memory.compiled.team import share
 from mirage_env.memory.raster import Hits, lifts_of, projections
 from mirage_env.memory.sightlines import Rays
 from mirage_env.memory.store import Part
 from mirage_env.memory.view import Canvas, Job
+from mirage_env.team import share
 
 _NONE = np.zeros(0, dtype=np.bool_)
 _QUICKER = 8

@@ -7,13 +7,13 @@ import math
 import numpy as np
 
 from mirage_env.geometry import Array
+from mirage_env.kernels import kernel
 from mirage_env.models.compiled.convolution import clear_border
 from mirage_env.models.compiled.lanes import (
     LANES,
     ROWS,
     after,
     exp,
-    kernel,
     largest,
     load,
     pointer,

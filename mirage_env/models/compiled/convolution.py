@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mirage_env.geometry import Array
+from mirage_env.kernels import kernel
 from mirage_env.models.compiled.lanes import (
     LANES,
     ROWS,
     after,
-    kernel,
     load,
     pointer,
     product,

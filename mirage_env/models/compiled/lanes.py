@@ -16,7 +16,6 @@ from collections.abc import Callable
 from typing import Any
 
 import llvmlite.binding
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -24,6 +23,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
 from mirage_env.geometry import Array
+from mirage_env.kernels import kernel
 
 WIDE = bool(llvmlite.binding.get_host_cpu_features().get("avx512f", False))
 LANES, ROWS = (16, 8) if WIDE else (8, 4)
@@ -34,18 +34,6 @@ _FLOAT, _INT, _LONG = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 _VECTOR, _INTS = ir.VectorType(_FLOAT, LANES), ir.VectorType(_INT, LANES)
 _ZERO = ir.Constant(_VECTOR, [0.0] * LANES)
 _CONTRACT = ("contract",)
-
-
-def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``function`` compiled on its first call, and kept on disk where there is a place for it.
-
-    Whoever changes this file removes ``compiled/__pycache__``: numba looks only at a kernel's own file.
-    """
-    strict: dict[str, Any] = {"nogil": True, "fastmath": False, "error_model": "numpy"}
-    try:
-        return numba.njit(cache=True, **strict)(function)
-    except RuntimeError:  # neither the package's folder nor the user's cache can be written
-        return numba.njit(**strict)(function)
 
 
 def instruction(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,9 +5,7 @@ So an image in a batch gets the same bits as alone. Arrays of one image are (row
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple, cast
 
@@ -22,13 +20,11 @@ from mirage_env.models.compiled.lanes import LANES, ROWS, whole_vectors
 from mirage_env.models.compiled.packing import packed
 from mirage_env.models.layers import ConditionedBlock, ResidualBlock, SpatialAttention, UNet
 from mirage_env.models.sketch import SketchFlow
+from mirage_env.team import ALONE, share
 
 MANY = 128
 """Cells from which on a 3x3 convolution reads its weights, four times as many, for fewer products."""
 _NONE = np.zeros((0, 0, 0), dtype=np.float32)
-_TEAMS: dict[tuple[int, int], ThreadPoolExecutor] = {}
-"""By process, for threads do not live on in a forked one, and by size."""
-
 
 _KNOWN = (
     nn.Conv2d, nn.GroupNorm, nn.Identity, nn.Linear, nn.ModuleList, nn.PixelShuffle, nn.PixelUnshuffle, nn.Sequential,
@@ -82,7 +78,7 @@ def decoded(layers: nn.Sequential, given: Tensor) -> Tensor:
                 plain, active = _convolved(module.second, inner, residual=plain, active=True)
         shuffled(plain, 2, images[i])
 
-    _share(decode, len(grids))
+    share(decode, range(len(grids)), len(grids) * ALONE)
     return torch.from_numpy(images)
 
 
@@ -109,7 +105,7 @@ def unet(net: UNet, given: Tensor, condition: Tensor | None) -> Tensor:
                 x = x.repeat(2, axis=0).repeat(2, axis=1)
         shuffled(_head(net.head, x), patch, result[i])
 
-    _share(run, len(grids))
+    share(run, range(len(grids)), len(grids) * ALONE)
     return torch.from_numpy(result)
 
 
@@ -125,7 +121,7 @@ def sketch(net: SketchFlow, noisy: Tensor, embedding: Tensor, known: Tensor) -> 
             x = _attention(attention, _block(block, x, conditions[i]))
         shuffled(_head(net.head, x), 1, result[i])
 
-    _share(run, len(grids))
+    share(run, range(len(grids)), len(grids) * ALONE)
     return torch.from_numpy(result)
 
 
@@ -226,21 +222,3 @@ def _halved(x: Array) -> Array:
 
 def _whole(channels: int) -> int:
     return channels + -channels % LANES
-
-
-def _share(work: Callable[[int], None], count: int) -> None:
-    """Call ``work`` with each number below ``count``, in as many threads as torch may use."""
-    threads = min(torch.get_num_threads(), count)
-
-    def several(first: int) -> None:
-        for i in range(first, count, threads):
-            work(i)
-
-    if threads > 1:
-        who = os.getpid(), threads
-        if who not in _TEAMS:
-            _TEAMS[who] = ThreadPoolExecutor(threads - 1, thread_name_prefix="mirage-networks")
-    others = [_TEAMS[who].submit(several, first) for first in range(1, threads)]
-    several(0)
-    for other in others:
-        other.result()
