@@ -20,6 +20,7 @@ from mirage_env.memory.protocol import SpatialMemory, replaced_views
 from mirage_env.models.protocols import Denoiser, DepthModel
 from mirage_env.seen_space import behind_seen_space, doubtful_ways
 from mirage_env.state import WorldState
+from mirage_env.team import following
 
 Imagine = Literal["always", "new", "never"]
 LEAST = 0.01
@@ -148,12 +149,14 @@ def _imagine(
     noise = torch.stack([_noise(states[int(i)], latents.shape[1:], ahead) for i in chosen]).to(device)
     scale = torch.tensor([states[int(i)].scale for i in chosen], dtype=torch.float32, device=device)[:, None, None]
     readout, seen_depth, visible = view.latents[chosen], view.depth[chosen] / scale, view.visible[chosen]
-    clean, error = networks.denoiser.denoise(
-        readout, seen_depth, visible, imagined[chosen], K, noise, networks.denoiser_steps
-    )
+    with following():
+        clean, error = networks.denoiser.denoise(
+            readout, seen_depth, visible, imagined[chosen], K, noise, networks.denoiser_steps
+        )
     open_ = unseen[chosen]
     latents[chosen] = clean if everything else torch.where(open_[:, None], clean, latents[chosen])
-    estimate = networks.depth_model.estimate(latents[chosen], K, seen_depth).depth * scale
+    with following():
+        estimate = networks.depth_model.estimate(latents[chosen], K, seen_depth).depth * scale
     depth[chosen] = torch.where(open_, estimate, depth[chosen])
     imagined[chosen] = torch.where(open_, error.clamp(LEAST, 1.0), imagined[chosen])
 

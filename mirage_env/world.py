@@ -30,6 +30,7 @@ from mirage_env.models.fingerprint import fingerprint
 from mirage_env.models.protocols import Codec, Denoiser, DepthModel, Sampling
 from mirage_env.scale import floor_scale
 from mirage_env.state import WorldState
+from mirage_env.team import leading
 
 DEFAULT_CAMERA_HEIGHT = 1.25
 """Metres above the floor of the cameras whose views the networks were trained on."""
@@ -200,6 +201,7 @@ class WorldModel:
         return states[0], frames[0]
 
     @torch.no_grad()
+    @leading()
     def step_batch(
         self, states: Sequence[WorldState], poses: Any, imagine: Imagine = "new", threshold: float = 0.0
     ) -> tuple[list[WorldState], list[Frame]]:

@@ -6,7 +6,7 @@ The modules are the reference. Both compute the same but for rounding, about 1e-
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import ModuleType
 from typing import Literal
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mirage_env import kernels
+from mirage_env.team import leading
 
 NetworkPath = Literal["fastest", "torch"]
 
@@ -31,6 +32,11 @@ def running_by(path: NetworkPath) -> Iterator[None]:
         yield
     finally:
         _chosen = before
+
+
+def threads(network: nn.Module, *given: Tensor) -> AbstractContextManager[None]:
+    """Who has the processor while the network runs: the team, if it is compiled, or torch."""
+    return leading() if compiled(network, *given) is not None else nullcontext()
 
 
 def compiled(network: nn.Module, *given: Tensor) -> ModuleType | None:

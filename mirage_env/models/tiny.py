@@ -68,17 +68,19 @@ class TinyCodec(ModelMixin, ConfigMixin):
         Beside the latents the network sees the stored ones nearest by, and their products with the offset, the first
         terms of a shift by it: a continuous picture from local codes (in the way of LIIF, Chen et al. 2021).
         """
+        with paths.threads(self.decoder, latents):
+            given = self._shown(latents, sampling)
+            kernels = paths.compiled(self.decoder, given)
+            return self.decoder(given).float() if kernels is None else kernels.decoded(self.decoder, given)
+
+    def _shown(self, latents: Tensor, sampling: Sampling | None) -> Tensor:
         z = latents * self.deviation[:, None, None] + self.mean[:, None, None]
         if sampling is None:
             zero = torch.zeros_like(z)
-            return self._decoded(torch.cat([z, z, zero, zero, zero[:, :2]], dim=1))
+            return torch.cat([z, z, zero, zero, zero[:, :2]], dim=1)
         nearest = sampling.nearest * self.deviation[:, None, None] + self.mean[:, None, None]
         right, down = sampling.offset[:, :1], sampling.offset[:, 1:]
-        return self._decoded(torch.cat([z, nearest, nearest * right, nearest * down, right, down], dim=1))
-
-    def _decoded(self, given: Tensor) -> Tensor:
-        kernels = paths.compiled(self.decoder, given)
-        return self.decoder(given).float() if kernels is None else kernels.decoded(self.decoder, given)
+        return torch.cat([z, nearest, nearest * right, nearest * down, right, down], dim=1)
 
     @torch.no_grad()
     def fit_statistics(self, images: Tensor) -> None:
@@ -117,7 +119,8 @@ class TinyDepth(ModelMixin, ConfigMixin):
         return prior + log_depth, log_error.clamp(-5.0, 2.0)
 
     def estimate(self, latents: Tensor, intrinsics: Tensor, known_depth: Tensor) -> DepthEstimate:
-        log_depth, log_error = self(latents, intrinsics, known_depth)
+        with paths.threads(self.unet, latents):
+            log_depth, log_error = self(latents, intrinsics, known_depth)
         return DepthEstimate(log_depth.exp().clamp(0.05, 50.0), log_error.exp())
 
 
@@ -191,7 +194,11 @@ class TinyDenoiser(ModelMixin, ConfigMixin):
         """
         if steps < 1:
             raise ValueError(f"a denoiser needs at least 1 step, got {steps}")
-        shown = (readout, depth, visible, imagined, intrinsics)
+        with paths.threads(self.unet, readout):
+            return self._denoise((readout, depth, visible, imagined, intrinsics), noise, steps)
+
+    def _denoise(self, shown: tuple[Tensor, ...], noise: Tensor, steps: int) -> Denoised:
+        depth = shown[1]
         sketch, error = None, torch.zeros_like(depth)
         if self.sketch is not None:
             # The mean of 16 independent numbers, scaled back to a variance of 1.
