@@ -26,13 +26,20 @@ class Host:
         self.sphere, self.plane = segment.sphere.numpy(), segment.plane.numpy()
         self.trim, self.key, self.imagined = segment.trim.numpy(), segment.key.numpy(), segment.imagined.numpy()
         self.lift, self.project = segment.lift.numpy(), segment.project.numpy()
-        self.latents = segment.latents.numpy() if segment.latents.dtype == torch.float32 else None
+        self.latents = _latents(segment.latents)
+        """(n, C) float32, or float16 as its bits (uint16); None for other types."""
         self.growing = threading.Lock()
         self.bounds = np.empty((len(self.key) // BLOCK, 4))
         self.blocks = 0
         self.sights = np.empty((len(self.lift), SIGHT))
         self.starts = np.zeros(len(self.lift) + 1, dtype=np.int64)
         self.views = 0
+
+
+def _latents(column: torch.Tensor) -> Array | None:
+    if column.dtype == torch.float16:
+        return column.view(torch.int16).numpy().view(np.uint16)
+    return column.numpy() if column.dtype == torch.float32 else None
 
 
 class Columns(NamedTuple):

@@ -15,7 +15,7 @@ from mirage_env.memory.cameras import Targets, frustum_planes, remoteness, round
 from mirage_env.memory.compiled.draw import draw
 from mirage_env.memory.compiled.host import Columns, bounded, columns_of, sighted
 from mirage_env.memory.compiled.looks import look_along, look_through
-from mirage_env.memory.compiled.show import blend, decide, mix, veto, witnesses
+from mirage_env.memory.compiled.show import blend, decide, mix, settle, veto, witnesses
 from mirage_env.memory.raster import Hits, lifts_of, projections
 from mirage_env.memory.sightlines import Rays
 from mirage_env.memory.store import Part
@@ -40,7 +40,7 @@ class _Scene(NamedTuple):
     """What is drawn, and the cameras that it is drawn into.
 
     ``sight_lines`` (jobs,) is that of the jobs; ``P``, ``planes`` and ``remote`` are the cameras' ``projections``,
-    ``frustum_planes`` and ``remoteness``.
+    ``frustum_planes`` and ``remoteness``, ``lifts`` their ``lifts_of``.
     """
 
     jobs: Sequence[Job]
@@ -50,11 +50,12 @@ class _Scene(NamedTuple):
     P: Array
     planes: Array
     remote: Array
+    lifts: Array
 
     @classmethod
     def of(cls, jobs: Sequence[Job], cameras: Targets) -> _Scene:
         lines = np.array([job.sight_lines for job in jobs], dtype=np.bool_)
-        views = projections(cameras), frustum_planes(cameras), remoteness(cameras)
+        views = projections(cameras), frustum_planes(cameras), remoteness(cameras), lifts_of(cameras)
         return cls(jobs, [columns_of(job.part) for job in jobs], lines, cameras, *views)
 
 
@@ -170,19 +171,33 @@ def _draw(mine: Sequence[int], camera: int, scene: _Scene) -> _Drawn:
     return _Drawn(count, buffers.whole, buffers.exact, buffers.single)
 
 
+def _settle(k: int, camera: int, drawn: _Drawn, scene: _Scene, grids: _Grids) -> None:
+    """``_show`` for a camera that looks at the part of one job: all at once, so that threads seldom meet in Python."""
+    part, (sights, starts) = scene.columns[k], sighted(scene.columns[k])
+    cells = scene.cameras.height * scene.cameras.width
+    settle(
+        part.host.key, part.plane, part.host.imagined, part.host.latents, sights, starts, part.tokens, k,
+        scene.sight_lines, scene.lifts[camera], scene.cameras.width, drawn.whole, drawn.exact, drawn.single,
+        drawn.count, camera * cells, cells, grids.depth, grids.token, grids.imagined, grids.offset,
+        grids.latents[camera], grids.nearest[camera],
+    )  # fmt: skip
+
+
 def _show(mine: Sequence[int], camera: int, drawn: _Drawn, scene: _Scene, grids: _Grids) -> None:
     """Put what one camera's cells show of its hits into the canvas."""
+    if len(mine) == 1 and scene.columns[mine[0]].host.latents is not None:
+        _settle(mine[0], camera, drawn, scene, grids)
+        return
     count, whole, exact, single = drawn
     width, cells = scene.cameras.width, scene.cameras.height * scene.cameras.width
     first_cell = camera * cells
     behind, wrong = np.empty(count, dtype=np.int64), _NONE
     if witnesses(whole, exact, single, count, first_cell, cells, scene.sight_lines, behind):
         wrong = np.zeros(count, dtype=np.bool_)
-        lift = lifts_of(scene.cameras[camera : camera + 1])[0]
         for k in mine:
             part, (sights, starts) = scene.columns[k], sighted(scene.columns[k])
             veto(
-                part.host.key, part.plane, part.host.imagined, sights, starts, k, lift, width,
+                part.host.key, part.plane, part.host.imagined, sights, starts, k, scene.lifts[camera], width,
                 whole, exact, count, first_cell, behind, wrong,
             )  # fmt: skip
     chosen = np.empty(cells, dtype=np.int64)

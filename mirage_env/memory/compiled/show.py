@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numba import types
+from numba.extending import overload
 
 from mirage_env.geometry import Array
 from mirage_env.kernels import kernel
@@ -23,6 +27,24 @@ TILE = 64
 def ordered_key(value: float, index: int) -> np.int64:
     """As ``view.ordered_key``, of one positive float32."""
     return (np.int64(np.float32(value).view(np.int32)) << 32) | (_LAST - index)
+
+
+def as_float(value: Any) -> Any:
+    """A latent as float32, stored as such or as the bits of a finite float16 (uint16)."""
+    return np.float32(value) if isinstance(value, np.floating) else np.uint16(value).view(np.float16).astype(np.float32)
+
+
+@overload(as_float, inline="always")
+def _as_float(value: Any) -> Any:
+    def whole(value: Any) -> Any:
+        return value
+
+    def half(value: Any) -> Any:
+        # The exponent of a float32 counts from 112 lower; the product is exact, also where the number is subnormal.
+        bits = np.uint32(np.uint32(value & 0x7FFF) << np.uint32(13))
+        return bits.view(np.float32) * np.float32(2.0**112) * np.float32(1 - (value >> 14 & 2))
+
+    return whole if isinstance(value, types.Float) else half
 
 
 @kernel
@@ -228,9 +250,54 @@ def mix(
             wa, wb, wc, wd = weights[start + i, 0], weights[start + i, 1], weights[start + i, 2], weights[start + i, 3]
             one, two, three, four, total = latents[a], latents[b], latents[c], latents[d], sums[i]
             for k in range(latents.shape[1]):
-                total[k] = one[k] * wa + two[k] * wb + three[k] * wc + four[k] * wd
+                near = as_float(one[k]) * wa + as_float(two[k]) * wb
+                total[k] = near + as_float(three[k]) * wc + as_float(four[k]) * wd
         for k in range(latents.shape[1]):
             for i in range(some):
                 cell = cells[start + i] - first_cell
                 mixed[k, cell] = sums[i, k]
-                nearest[k, cell] = latents[sources[start + i, 0], k]
+                nearest[k, cell] = as_float(latents[sources[start + i, 0], k])
+
+
+@kernel
+def settle(
+    key: Array,
+    plane: Array,
+    imagined: Array,
+    latents: Array,
+    sights: Array,
+    starts: Array,
+    tokens: int,
+    job: int,
+    lines: Array,
+    lift: Array,
+    width: int,
+    whole: Array,
+    exact: Array,
+    single: Array,
+    count: int,
+    first_cell: int,
+    cells: int,
+    depth: Array,
+    token: Array,
+    trust: Array,
+    offset: Array,
+    mixed: Array,
+    nearest: Array,
+) -> None:
+    """All of the above in one go, for a camera that looks at one part; the arguments are theirs."""
+    behind, wrong = np.empty(count, dtype=np.int64), np.zeros(0, dtype=np.bool_)
+    if witnesses(whole, exact, single, count, first_cell, cells, lines, behind) > 0:
+        wrong = np.zeros(count, dtype=np.bool_)
+        veto(
+            key, plane, imagined, sights, starts, job, lift, width, whole, exact, count, first_cell, behind, wrong
+        )  # fmt: skip
+    chosen = np.empty(cells, dtype=np.int64)
+    found = decide(whole, exact, single, count, first_cell, cells, wrong, chosen)
+    cell, sources = np.empty(found, dtype=np.int64), np.empty((found, 4), dtype=np.int64)
+    weights = np.empty((found, 4), dtype=np.float32)
+    n = blend(
+        key, plane, imagined, tokens, job, whole, exact, chosen, found,
+        depth, token, trust, offset, cell, sources, weights,
+    )  # fmt: skip
+    mix(latents, sources, weights, cell, n, first_cell, mixed, nearest)
