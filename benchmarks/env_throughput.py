@@ -133,7 +133,7 @@ def _parts(world: WorldModel) -> list[tuple[str, Any, str]]:
         ("denoiser", type(world.denoiser), "denoise"),
         ("depth", type(world.depth_model), "estimate"),
         ("space that was seen", completion, "doubtful_ways"),
-        ("space that was seen", completion, "behind_seen_space"),
+        ("space that was seen", completion, "placed"),
         ("memory write", LatentMemory, "write"),
         ("rest of the world's step", WorldModel, "step_batch"),
         ("pixels", frame, "decode_together"),

@@ -1,6 +1,6 @@
 """One step of imagination: what memories show of views, completed by the networks, and remembered.
 
-view ─► look ahead ─► close cracks ─► denoise ─► depth ─► behind what was seen ─► write
+view ─► look ahead ─► close cracks ─► denoise ─► depth ─► where nothing seen forbids it ─► write
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from mirage_env.look_ahead import ahead_poses
 from mirage_env.memory import MemoryView, read_many
 from mirage_env.memory.protocol import SpatialMemory, replaced_views
 from mirage_env.models.protocols import Denoiser, DepthModel
-from mirage_env.seen_space import behind_seen_space, doubtful_ways
-from mirage_env.state import WorldState
+from mirage_env.seen_space import doubtful_ways, placed
+from mirage_env.state import WorldState, as_kept
 from mirage_env.team import following
 
 Imagine = Literal["always", "new", "never"]
@@ -111,7 +111,7 @@ def completed(
             grids = (latents, depth, imagined)
             at = chosen.nonzero()[:, 0]
             _imagine(networks, at, states, grid_K, view, unseen, grids, imagine == "always", ahead)
-            depth, keep = behind_seen_space(known, depth, unseen & chosen[:, None, None], grid_K, poses)
+            depth, keep = placed(known, depth, view.back, unseen & chosen[:, None, None], grid_K, poses)
     seen = view.visible & (view.imagined == 0)
     imagined = torch.where(seen, doubtful_ways(known, depth, seen, grid_K, poses), imagined)
     fresh = unseen & (depth > 0)
@@ -153,7 +153,7 @@ def _imagine(
         clean, error = networks.denoiser.denoise(
             readout, seen_depth, visible, imagined[chosen], K, noise, networks.denoiser_steps
         )
-    open_ = unseen[chosen]
+    clean, open_ = as_kept(clean), unseen[chosen]
     latents[chosen] = clean if everything else torch.where(open_[:, None], clean, latents[chosen])
     with following():
         estimate = networks.depth_model.estimate(latents[chosen], K, seen_depth).depth * scale

@@ -1,4 +1,4 @@
-"""What cameras looked through: imagined surface must not stand there, and where none looked, something may."""
+"""What cameras saw of places besides their surface: where imagined surface must not stand, and where some may."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from mirage_env.memory.sightlines import rays_of
 
 FARTHEST = 6.0
 """Imagined surface that cannot be where the networks put it is looked for up to this many times as far."""
+BEFORE_BACK = 0.95
+"""Imagined surface that hides the back of a seen one stands before it, at this fraction of its depth at most."""
 
 FREE_WAY = 1.0
 """Metres of space that no camera looked into, up to which a surface behind it counts as seen."""
@@ -59,6 +61,33 @@ def doubtful_ways(memories: Sequence[SpatialMemory], depth: Tensor, seen: Tensor
     doubt = torch.zeros(batch * height * width, device=depth.device)
     doubt[at] = (1 - (-(((unknown - FREE_WAY).clamp_min(0) / DOUBTFUL_WAY) ** 2)).exp()).float()
     return doubt.view(depth.shape)
+
+
+def placed(
+    memories: Sequence[SpatialMemory], depth: Tensor, back: Tensor | None, imagined: Tensor, K: Array, poses: Array
+) -> tuple[Tensor, Tensor]:
+    """Imagined surface where all that cameras saw allows it: see ``before_backs`` and ``behind_seen_space``.
+
+    Args:
+        back: as in ``MemoryView``; None: no backs are known.
+        The others as in ``behind_seen_space``, which says what is returned.
+    """
+    if back is None:
+        return behind_seen_space(memories, depth, imagined, K, poses)
+    before = before_backs(depth, back, imagined)
+    moved, keep = behind_seen_space(memories, before, imagined, K, poses)
+    between = (back == 0) | (moved < back)
+    return torch.where(between, moved, before), keep & between
+
+
+def before_backs(depth: Tensor, back: Tensor, imagined: Tensor) -> Tensor:
+    """Depth (B, h, w) of which no ``imagined`` cell lies behind the ``back`` of a surface that a camera saw.
+
+    From behind, a wall that was seen only from the other side shows nothing, and hides what lies farther away. What is
+    imagined there must be its near side. Farther away no read would show it, and the next step imagined it again.
+    """
+    limit = BEFORE_BACK * back
+    return torch.where(imagined & (back > 0) & (depth > limit), limit, depth)
 
 
 def behind_seen_space(

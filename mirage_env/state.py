@@ -19,6 +19,9 @@ from mirage_env.memory.io import memory_from_tensors, memory_to_tensors, read_te
 
 FORMAT = "mirage_env.WorldState"
 VERSION = 1
+KEPT = torch.float16
+"""What worlds keep latents as. They are rounded once, where they come in: a memory then shows what was seen, bit for
+bit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +31,7 @@ class WorldState:
     Attributes:
         memory: the world so far. Never write to it: ``WorldModel`` writes to forks.
         pose: T_world_camera (4, 4) float32 of the last view.
-        latents: of the last view (C, h, w) float32.
+        latents: of the last view (C, h, w) float32, what float16 can hold.
         intrinsics: K (3, 3) float64 of the camera whose views are imagined, at full resolution.
         resolution: (height, width) of those views in pixels.
         seed, steps: the random generator: the noise of step n is drawn from a generator seeded with (seed, n).
@@ -68,6 +71,12 @@ class WorldState:
             return state_from_tensors(tensors, json.loads(metadata["state"]), device)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def as_kept(latents: Tensor) -> Tensor:
+    """Latents rounded to what a world keeps, as float32."""
+    most = torch.finfo(KEPT).max
+    return latents.clamp(-most, most).to(KEPT).to(torch.float32)
 
 
 def state_to_tensors(state: WorldState) -> tuple[dict[str, Tensor], dict[str, Any]]:

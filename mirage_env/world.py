@@ -25,11 +25,12 @@ from mirage_env.geometry import Array
 from mirage_env.images import load_depth, load_image, resize_depth, resize_image
 from mirage_env.memory import LatentMemory, MemoryView, read_many
 from mirage_env.memory.protocol import SpatialMemory, takes_images
+from mirage_env.memory.rules import MemoryRules
 from mirage_env.models import weights
 from mirage_env.models.fingerprint import fingerprint
 from mirage_env.models.protocols import Codec, Denoiser, DepthModel, Sampling
 from mirage_env.scale import floor_scale
-from mirage_env.state import WorldState
+from mirage_env.state import KEPT, WorldState, as_kept
 from mirage_env.team import leading
 
 DEFAULT_CAMERA_HEIGHT = 1.25
@@ -43,7 +44,7 @@ class WorldModel:
         codec, depth_model, denoiser: see ``mirage_env.models.protocols``; in evaluation mode, on one device.
         denoiser_steps: network passes per imagined view.
         name: what the model is called in reports.
-        new_memory: makes the empty memories of new worlds; None: a ``LatentMemory`` with its default rules.
+        new_memory: makes the empty memories of new worlds; None: a ``LatentMemory`` of float16 with its default rules.
         look_ahead: degrees by which a step turns towards what is unknown to imagine it in large pieces, see
             ``mirage_env.look_ahead``; 0: never.
     """
@@ -69,7 +70,7 @@ class WorldModel:
         self.name = name
         self.device = device_of(codec)
         """Where the networks are, and the memories that a world makes by itself."""
-        self.new_memory = new_memory or (lambda: LatentMemory(channels=codec.channels, device=self.device))
+        self.new_memory = new_memory or (lambda: LatentMemory(codec.channels, KEPT, self.device))
         self.look_ahead = look_ahead
 
     def with_memory(self, new_memory: Callable[[], SpatialMemory], name: str) -> WorldModel:
@@ -77,6 +78,10 @@ class WorldModel:
         other = copy.copy(self)
         other.new_memory, other.name = new_memory, name
         return other
+
+    def with_rules(self, rules: MemoryRules, name: str) -> WorldModel:
+        """The same networks around latent memories that write and read by these rules."""
+        return self.with_memory(lambda: LatentMemory(self.codec.channels, KEPT, self.device, rules), name)
 
     @classmethod
     def from_pretrained(cls, name: str | Path = "tiny") -> WorldModel:
@@ -172,7 +177,7 @@ class WorldModel:
         original = geometry.intrinsics(pixels.shape[1], pixels.shape[0], hfov)
         pixels, K = resize_image(pixels, original, float(state.intrinsics[0, 0]), self.codec.stride)
         grid_K = self._grid(K)
-        latents = self.codec.encode(from_uint8(pixels[None]).to(self.device))
+        latents = as_kept(self.codec.encode(from_uint8(pixels[None]).to(self.device)))
         memory, scale = state.memory.fork(), state.scale
         if true_depth is not None:
             true_depth = resize_depth(true_depth, (pixels.shape[0], pixels.shape[1]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,6 @@ from mirage_env.evaluation.tours import errand_loop
 from mirage_env.evaluation.view_measures import Numbers, decibels, region_masks
 from mirage_env.evaluation.walks import true_views
 from mirage_env.geometry import Array
-from mirage_env.memory import LatentMemory
 from mirage_env.memory.rules import MemoryRules
 from mirage_env.models.protocols import Denoised, Denoiser, DepthEstimate, DepthModel
 from mirage_env.models.tiny import TinyDenoiser
@@ -143,13 +141,8 @@ def _lanes(episode: Episode, poses: Array, truth: Truth, measured: list[int], ou
     world, first = episode.world, truth.at([0])
     begun = episode.begin(world, first)
     lanes = {MIRAGE: Lane(world, begun, poses, measured)}
-    channels = world.codec.channels
-
-    def with_rules(changes: dict[str, Any]) -> Callable[[], LatentMemory]:
-        return lambda: LatentMemory(channels, rules=dataclasses.replace(MemoryRules(), **changes))
-
     for name, changes in SWITCHES.items():
-        variant = world.with_memory(with_rules(changes), name)
+        variant = world.with_rules(dataclasses.replace(MemoryRules(), **changes), name)
         lanes[name] = Lane(variant, episode.begin(variant, first), poses, measured)
     for passes in PASSES:
         if passes != world.denoiser_steps:

@@ -196,10 +196,8 @@ def ghost_study(simulator: RoomsSimulator, world: WorldModel, steps: int = 160, 
 def with_contradiction(world: WorldModel, contradiction: bool) -> WorldModel:
     """The same model whose new memories remove what they look through, or do not."""
     rules = getattr(world.new_memory(), "rules", MemoryRules())
-    rules = replace(rules, contradiction=contradiction)
-    channels = world.codec.channels
     name = f"{world.name}, contradiction {'on' if contradiction else 'off'}"
-    return world.with_memory(lambda: LatentMemory(channels=channels, rules=rules), name)
+    return world.with_rules(replace(rules, contradiction=contradiction), name)
 
 
 def watch(simulator: RoomsSimulator, steps: int, seed: int = 0) -> WatchedWalk:

@@ -146,7 +146,7 @@ def look_along(memories: Sequence[SpatialMemory], rays: Rays) -> Tensor:
 
 def replaced_views(views: MemoryView, at: Tensor, new: MemoryView) -> MemoryView:
     """``views`` of some cameras with those at the indices ``at`` (N,) replaced by ``new`` of N cameras."""
-    new = _with_sampling(new) if views.nearest is not None else new
+    new = _whole(new) if views.nearest is not None else new
     grids = {}
     for field in dataclasses.fields(MemoryView):
         old, fresh = getattr(views, field.name), getattr(new, field.name)
@@ -157,17 +157,18 @@ def replaced_views(views: MemoryView, at: Tensor, new: MemoryView) -> MemoryView
 def stack_views(views: Sequence[MemoryView]) -> MemoryView:
     """Views of some cameras, one after another.
 
-    Latents that were not interpolated are their own nearest, without an offset, where others have these.
+    Where some have what only latent memories tell, latents of the others are their own nearest, without an offset, and
+    they saw no backs.
     """
-    whole = [_with_sampling(view) for view in views] if any(view.nearest is not None for view in views) else views
+    whole = [_whole(view) for view in views] if any(view.nearest is not None for view in views) else views
     names = [field.name for field in dataclasses.fields(MemoryView)]
     columns = {name: [getattr(view, name) for view in whole] for name in names}
     stacked: dict[str, Any] = {name: torch.cat(x) for name, x in columns.items() if x[0] is not None}
     return MemoryView(**stacked)
 
 
-def _with_sampling(view: MemoryView) -> MemoryView:
-    if view.nearest is not None and view.offset is not None:
+def _whole(view: MemoryView) -> MemoryView:
+    if view.nearest is not None:
         return view
     offset = view.latents.new_zeros(view.latents.shape[0], 2, *view.latents.shape[2:])
-    return dataclasses.replace(view, nearest=view.latents, offset=offset)
+    return dataclasses.replace(view, nearest=view.latents, offset=offset, back=torch.zeros_like(view.depth))

@@ -89,6 +89,7 @@ def read_footprints(jobs: Sequence[Job], cameras: Targets, canvas: Canvas) -> No
     hits = _take(hits, (shown & (best[hits.cell] == key)).nonzero()[:, 0])
     canvas.depth[hits.cell] = hits.z.to(torch.float32)
     canvas.token[hits.cell] = hits.index
+    canvas.back.copy_(torch.where((canvas.token < 0) & near.isfinite(), near, canvas.back))
     for k, job in enumerate(jobs):
         mine = hits if len(jobs) == 1 else _take(hits, (hits.job == k).nonzero()[:, 0])
         offset = torch.stack([mine.du, mine.dv]).to(torch.float32)

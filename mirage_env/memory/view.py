@@ -27,6 +27,8 @@ class MemoryView:
         nearest: (T, C, h, w) float32, that token's own latents, not interpolated; None from memories that have none.
         offset: (T, 2, h, w) float32, where the cell's centre lies in the token's own cell: cells to the right of and
             below its centre; None as above.
+        back: (T, h, w) float32, in cells that show nothing because they look at the back of a surface that a camera
+            saw: its z-depth in metres; 0 elsewhere; None as above.
     """
 
     latents: Tensor
@@ -36,6 +38,7 @@ class MemoryView:
     token: Tensor
     nearest: Tensor | None = None
     offset: Tensor | None = None
+    back: Tensor | None = None
 
 
 class Job(NamedTuple):
@@ -70,6 +73,7 @@ class Canvas:
         self.nearest = torch.zeros_like(self.latents)
         self.offset = torch.zeros(2, cells, dtype=torch.float32, device=device)
         self.imagined = torch.zeros_like(self.depth)
+        self.back = torch.zeros_like(self.depth)
         self.token = torch.full((cells,), -1, dtype=torch.int64, device=device)
 
     def show(
@@ -96,6 +100,7 @@ class Canvas:
             token=token,
             nearest=self.nearest.unflatten(2, (height, width)),
             offset=self.offset.view(2, count, height, width).transpose(0, 1).contiguous(),
+            back=self.back.view(self.shape),
         )
 
 

@@ -68,6 +68,7 @@ class _Grids(NamedTuple):
     token: Array
     imagined: Array
     offset: Array
+    back: Array
 
     @classmethod
     def of(cls, canvas: Canvas) -> _Grids:
@@ -178,7 +179,7 @@ def _settle(k: int, camera: int, drawn: _Drawn, scene: _Scene, grids: _Grids) ->
     settle(
         part.host.key, part.plane, part.host.imagined, part.host.latents, sights, starts, part.tokens, k,
         scene.sight_lines, scene.lifts[camera], scene.cameras.width, drawn.whole, drawn.exact, drawn.single,
-        drawn.count, camera * cells, cells, grids.depth, grids.token, grids.imagined, grids.offset,
+        drawn.count, camera * cells, cells, grids.depth, grids.token, grids.imagined, grids.offset, grids.back,
         grids.latents[camera], grids.nearest[camera],
     )  # fmt: skip
 
@@ -201,7 +202,7 @@ def _show(mine: Sequence[int], camera: int, drawn: _Drawn, scene: _Scene, grids:
                 whole, exact, count, first_cell, behind, wrong,
             )  # fmt: skip
     chosen = np.empty(cells, dtype=np.int64)
-    found = decide(whole, exact, single, count, first_cell, cells, wrong, chosen)
+    found = decide(whole, exact, single, count, first_cell, cells, wrong, chosen, grids.back)
     cell, sources = np.empty(found, dtype=np.int64), np.empty((found, 4), dtype=np.int64)
     weights = np.empty((found, 4), dtype=np.float32)
     for k in mine:

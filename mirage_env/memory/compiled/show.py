@@ -120,9 +120,19 @@ def veto(
 
 @kernel
 def decide(
-    whole: Array, exact: Array, single: Array, count: int, first_cell: int, cells: int, wrong: Array, chosen: Array
+    whole: Array,
+    exact: Array,
+    single: Array,
+    count: int,
+    first_cell: int,
+    cells: int,
+    wrong: Array,
+    chosen: Array,
+    back: Array,
 ) -> int:
     """Fill ``chosen`` with the hits (at most one per cell) that are shown; ``wrong`` (count,), or empty, are left out.
+
+    ``back``, a flat grid of the canvas, is filled where backs of seen surfaces alone are in the cell.
 
     Returns:
         How many they are.
@@ -151,6 +161,8 @@ def decide(
         if winner[cell] >= 0:
             chosen[found] = winner[cell]
             found += 1
+        elif near[cell] < np.inf:
+            back[first_cell + cell] = np.float32(near[cell])
     return found
 
 
@@ -282,6 +294,7 @@ def settle(
     token: Array,
     trust: Array,
     offset: Array,
+    back: Array,
     mixed: Array,
     nearest: Array,
 ) -> None:
@@ -293,7 +306,7 @@ def settle(
             key, plane, imagined, sights, starts, job, lift, width, whole, exact, count, first_cell, behind, wrong
         )  # fmt: skip
     chosen = np.empty(cells, dtype=np.int64)
-    found = decide(whole, exact, single, count, first_cell, cells, wrong, chosen)
+    found = decide(whole, exact, single, count, first_cell, cells, wrong, chosen, back)
     cell, sources = np.empty(found, dtype=np.int64), np.empty((found, 4), dtype=np.int64)
     weights = np.empty((found, 4), dtype=np.float32)
     n = blend(
