@@ -76,8 +76,8 @@ def placed(
         return behind_seen_space(memories, depth, imagined, K, poses)
     before = before_backs(depth, back, imagined)
     moved, keep = behind_seen_space(memories, before, imagined, K, poses)
-    between = (back == 0) | (moved < back)
-    return torch.where(between, moved, before), keep & between
+    beyond = imagined & (back > 0) & (moved >= back)
+    return torch.where(beyond, before, moved), keep & ~beyond
 
 
 def before_backs(depth: Tensor, back: Tensor, imagined: Tensor) -> Tensor:

@@ -24,14 +24,13 @@ from mirage_env.frame import Frame, from_uint8
 from mirage_env.geometry import Array
 from mirage_env.images import load_depth, load_image, resize_depth, resize_image
 from mirage_env.memory import LatentMemory, MemoryView, read_many
-from mirage_env.memory.protocol import SpatialMemory, takes_images
+from mirage_env.memory.protocol import SpatialMemory, takes_images, threads
 from mirage_env.memory.rules import MemoryRules
 from mirage_env.models import weights
 from mirage_env.models.fingerprint import fingerprint
 from mirage_env.models.protocols import Codec, Denoiser, DepthModel, Sampling
 from mirage_env.scale import floor_scale
 from mirage_env.state import KEPT, WorldState, as_kept
-from mirage_env.team import leading
 
 DEFAULT_CAMERA_HEIGHT = 1.25
 """Metres above the floor of the cameras whose views the networks were trained on."""
@@ -206,15 +205,15 @@ class WorldModel:
         return states[0], frames[0]
 
     @torch.no_grad()
-    @leading()
     def step_batch(
         self, states: Sequence[WorldState], poses: Any, imagine: Imagine = "new", threshold: float = 0.0
     ) -> tuple[list[WorldState], list[Frame]]:
         """The worlds seen from their poses (B, 4, 4); one pass of each network serves all that need it.
 
-        What the memories show is the same as in single steps, bit for bit; what the networks add to it may differ in
-        the last bits (about 1e-6), because convolutions round differently for other batch sizes. Where one state is
-        named several times with one pose, its step is made once, and its results are the same objects.
+        What the memories show, and what compiled networks add to it, is the same as in single steps, bit for bit. Other
+        networks may differ in the last bits (about 1e-6), because convolutions round differently for other batch sizes.
+        Where one state is named several times with one pose, its step is made once, and its results are the same
+        objects.
 
         Args:
             states: B worlds with cameras of one resolution.
@@ -245,8 +244,15 @@ class WorldModel:
             results = dict(zip(first, zip(*made, strict=True), strict=True))
             after, frames = zip(*(results[step] for step in steps), strict=True)
             return [*after], [*frames]
+        with threads([state.memory for state in states]):
+            return self._stepped(states, poses, imagine, threshold)
+
+    def _stepped(
+        self, states: Sequence[WorldState], poses: Array, imagine: Imagine, threshold: float
+    ) -> tuple[list[WorldState], list[Frame]]:
+        """``step_batch``, of what fits together and is asked for once."""
         grid_K = np.stack([self._grid(state.intrinsics) for state in states])
-        size = sizes.pop()
+        size = self._grid_size(states[0])
         shown = view = read_many([state.memory for state in states], poses, grid_K, size=size)
         if imagine != "never" and self.look_ahead > 0:
             angle = math.radians(self.look_ahead)

@@ -13,7 +13,16 @@ from mirage_env import geometry
 from mirage_env.geometry import Array
 from mirage_env.memory import LatentMemory, paths
 from mirage_env.memory.surfel import inverse_depth_slopes
-from mirage_env.seen_space import DOUBTFUL_WAY, FARTHEST, FREE_WAY, behind_seen_space, doubtful_ways
+from mirage_env.seen_space import (
+    BEFORE_BACK,
+    DOUBTFUL_WAY,
+    FARTHEST,
+    FREE_WAY,
+    before_backs,
+    behind_seen_space,
+    doubtful_ways,
+    placed,
+)
 from tests.memory.scenes import look, random_room_pose, room_depth
 
 SIZE = (6, 8)
@@ -127,3 +136,46 @@ def test_same_bits_alone_and_by_either_path(function: type, seed: int) -> None:
     for i in range(5):
         for a, b in zip(ask(one(views, i)), together, strict=True):
             assert torch.equal(a[0], b[i])
+
+
+def test_what_is_imagined_behind_the_back_of_a_seen_wall_stands_before_it_and_is_shown_then() -> None:
+    memory = LatentMemory(1)
+    memory.write(np.zeros((1, *SIZE)), np.full(SIZE, 2.0), K, look(z=0.0))  # a wall at z = -2, seen from z = 0
+    pose = look(math.pi, z=-4.0).astype(np.float32)  # from its other side
+    view = memory.read(pose, K, SIZE)
+    assert view.back is not None
+    cells = view.back > 0
+    assert cells.any() and not view.visible[cells].any() and torch.allclose(view.back[cells], torch.tensor(2.0))
+    for guess, expected in ((5.0, 2.0 * BEFORE_BACK), (1.2, 1.2)):
+        depth, keep = placed([memory], torch.full((1, *SIZE), guess), view.back, cells, K[None], pose[None])
+        assert torch.allclose(depth[cells], torch.tensor(expected)) and bool(keep.all())
+        assert (depth[~cells] == guess).all()
+        other = memory.fork()
+        other.write(np.ones((1, *SIZE)), depth[0], K, pose, cells[0], imagined=0.5, explained=~cells[0])
+        again = other.read(pose, K, SIZE)
+        assert again.visible[cells].all() and torch.allclose(again.depth[cells], depth[cells], rtol=1e-5)
+
+
+def test_what_has_no_place_between_seen_space_and_a_back_is_not_kept() -> None:
+    memory = LatentMemory(1)
+    pose = look().astype(np.float32)
+    memory.write(np.zeros((1, *SIZE)), np.full(SIZE, 4.0), K, pose)  # looks through all that is nearer
+    backs = torch.full((1, *SIZE), 1.5)
+    cells = torch.zeros(1, *SIZE, dtype=torch.bool)
+    cells[0, 3, 4] = True
+    depth, keep = placed([memory], torch.full((1, *SIZE), 3.0), backs, cells, K[None], pose[None])
+    assert keep.sum() == keep.numel() - 1 and not keep[0, 3, 4]
+    assert depth[0, 3, 4] == pytest.approx(1.5 * BEFORE_BACK) and (depth[~cells] == 3.0).all()
+
+
+def test_without_backs_only_seen_space_counts() -> None:
+    views = memories, depth, cells, lenses, poses = some_views(0)
+    for back in (None, torch.zeros_like(depth)):
+        for a, b in zip(placed(memories, depth, back, cells, lenses, poses), behind_seen_space(*views), strict=True):
+            assert torch.equal(a, b)
+    back = torch.as_tensor(np.random.default_rng(0).uniform(0.0, 4.0, depth.shape), dtype=torch.float32)
+    back[:, :2] = 0.0
+    limited = before_backs(depth, back, cells)
+    for at in np.ndindex(*depth.shape):
+        behind = bool(cells[at]) and back[at] > 0 and depth[at] > BEFORE_BACK * back[at]
+        assert limited[at] == (BEFORE_BACK * back[at] if behind else depth[at])

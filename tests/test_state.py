@@ -16,9 +16,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from mirage_env.memory import LatentMemory
-from mirage_env.state import FORMAT, VERSION
+from mirage_env.state import FORMAT, VERSION, as_kept
 from mirage_env.world import WorldState
 from tests.box_room import pose, room_view
+from tests.one_view import IMAGE, SIZE, TURN
 from tests.small_world import small_world
 
 WORLD = small_world()
@@ -176,3 +177,23 @@ def test_a_kill_at_any_moment_leaves_a_whole_file(state: WorldState, tmp_path: P
         whole = WorldState.load(target)
         assert torch.equal(whole.latents, steps[whole.steps - 1].latents)
         assert len(whole.memory) == len(steps[whole.steps - 1].memory)
+
+
+def test_latents_are_kept_as_what_float16_holds() -> None:
+    given = torch.tensor([0.1, -3.0, 1e6, -1e6, 1e-9])
+    kept = as_kept(given)
+    assert kept.dtype == torch.float32 and torch.equal(kept, kept.half().float()) and torch.equal(as_kept(kept), kept)
+    assert torch.allclose(kept[:2], given[:2], rtol=1e-3) and kept[2:4].abs().eq(65504).all()
+
+
+def test_a_world_of_its_own_memory_shows_what_it_kept_to_the_bit() -> None:
+    world = small_world()
+    state = world.start(IMAGE, resolution=SIZE)
+    assert isinstance(state.memory, LatentMemory) and state.memory.dtype == torch.float16
+    frame = world.frame(state)
+    at = frame.visible
+    assert at.any() and torch.equal(frame.memory[:, at], frame.latents[:, at])
+    after, frame = world.step(state, TURN[0])
+    again = world.frame(after)
+    new = ~frame.visible & again.visible
+    assert new.any() and torch.equal(again.memory[:, new], frame.latents[:, new])

@@ -83,10 +83,22 @@ def test_a_batch_gives_what_single_steps_give_bit_for_bit_with_exact_parts() -> 
             assert same_frame(frame, batch_frame) and same_memory(state, batch_state)
 
 
-def test_networks_in_a_batch_differ_from_single_steps_in_the_last_bits_only() -> None:
+def test_bundled_networks_give_a_batch_the_bits_of_single_steps() -> None:
+    world = WorldModel.from_pretrained()
+    states = [world.start(IMAGE, seed=seed, resolution=SIZE) for seed in range(3)]
+    for targets in ([pose(turned_deg=a) for a in (30, 60, -20)], [pose(turned_deg=a) for a in (60, 10, -80)]):
+        singles = [world.step(state, target) for state, target in zip(states, targets, strict=True)]
+        states, frames = world.step_batch(states, np.stack(targets))
+        for (state, frame), batch_state, batch_frame in zip(singles, states, frames, strict=True):
+            assert frame.imagined_fraction > 0
+            assert same_frame(frame, batch_frame) and same_memory(state, batch_state)
+            assert np.array_equal(frame.rgb, batch_frame.rgb)
+
+
+def test_other_networks_in_a_batch_differ_from_single_steps_in_the_last_bits_only() -> None:
     """oneDNN's convolutions round differently for other batch sizes: up to 8e-7 was measured, 1e-5 is allowed.
 
-    Reads and noise are the same bit for bit.
+    Where float16 falls on two sides of that, latents differ by one of its steps. Reads and noise are the same bits.
     """
     world = small_world()
     states = [begin(world, seed=seed) for seed in range(3)]
@@ -95,7 +107,7 @@ def test_networks_in_a_batch_differ_from_single_steps_in_the_last_bits_only() ->
     for state, target, batch in zip(states, targets, frames, strict=True):
         _, single = world.step(state, target)
         assert torch.equal(single.memory, batch.memory) and torch.equal(single.visible, batch.visible)
-        assert torch.allclose(single.latents, batch.latents, atol=1e-5)
+        assert torch.allclose(single.latents, batch.latents, atol=1e-5, rtol=1e-3)
         assert torch.allclose(single.grid_depth, batch.grid_depth, rtol=1e-5)
 
 

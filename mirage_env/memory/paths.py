@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import ModuleType
 from typing import Literal
 
@@ -18,30 +18,24 @@ from mirage_env.memory.raster import Hits
 from mirage_env.memory.sightlines import Rays
 from mirage_env.memory.store import Part, Tokens
 from mirage_env.memory.view import Canvas, Job
+from mirage_env.team import leading
 
 ReadPath = Literal["fastest", "torch"]
 
-_chosen: ReadPath = "fastest"
-
-
-@contextmanager
-def reading_by(path: ReadPath) -> Iterator[None]:
-    """Read by this path in the meantime, in all threads: "fastest" (as always) or "torch"."""
-    global _chosen
-    if path not in ("fastest", "torch"):
-        raise ValueError(f"a memory is read by the path 'fastest' or 'torch', got {path!r}")
-    before, _chosen = _chosen, path
-    try:
-        yield
-    finally:
-        _chosen = before
+_choice = kernels.Choice[ReadPath]("a memory is read", "torch")
+reading_by = _choice.by
 
 
 def compiled(device: torch.device, name: str = "read") -> ModuleType | None:
     """The module of ``memory.compiled`` with this name, for memories on ``device``; None where torch does its work."""
-    if _chosen != "fastest" or device.type != "cpu":
+    if not _choice.fastest or device.type != "cpu":
         return None
     return kernels.load(f"mirage_env.memory.compiled.{name}")
+
+
+def threads(device: torch.device) -> AbstractContextManager[None]:
+    """Who has the processor while memories on a device are read and written: the team, if it is compiled, or torch."""
+    return leading() if compiled(device) is not None else nullcontext()
 
 
 def read_footprints(jobs: Sequence[Job], cameras: Targets, canvas: Canvas) -> None:

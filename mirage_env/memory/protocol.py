@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol, TypeGuard
 
 import torch
 from torch import Tensor
 
 from mirage_env.memory import cameras as cams
-from mirage_env.memory import latent_memory
+from mirage_env.memory import latent_memory, paths
 from mirage_env.memory.latent_memory import LatentMemory
 from mirage_env.memory.sightlines import Rays, along
 from mirage_env.memory.view import MemoryView
@@ -101,6 +102,12 @@ class ImageMemory(SpatialMemory, Protocol):
 def takes_images(memory: SpatialMemory) -> TypeGuard[ImageMemory]:
     """Whether ``write`` takes ``image`` and ``image_depth``."""
     return bool(getattr(memory, "wants_images", False))
+
+
+def threads(memories: Sequence[SpatialMemory]) -> AbstractContextManager[None]:
+    """Who has the processor while they are read and written: the team, where their loops are compiled, or torch."""
+    compiled = all(type(memory) is LatentMemory for memory in memories)
+    return paths.threads(memories[0].device) if compiled else nullcontext()  # type: ignore[attr-defined]
 
 
 def read_many(

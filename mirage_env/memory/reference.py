@@ -1,8 +1,7 @@
 """The memory once more, slow and obvious: plain loops in float64, one token and one ray at a time.
 
 Tests hold the fast reads against it. It shares no formula with them beyond the definition of a token: where they invert
-homographies, it intersects rays with planes. It draws every surfel in full, so it agrees with the fast read as long as
-no token covers more cells than ``raster.MAX_SPAN`` allows.
+homographies, it intersects rays with planes.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import numpy as np
 
 from mirage_env import geometry
 from mirage_env.geometry import Array
-from mirage_env.memory.raster import SAME_PLANE, SAME_SURFACE
+from mirage_env.memory.raster import MAX_SPAN, SAME_PLANE, SAME_SURFACE
 from mirage_env.memory.rules import MemoryRules
 from mirage_env.memory.surfel import BEND, EDGE, HALF, JUMP, MAX_TILT, TRIMMED
 
@@ -135,6 +134,15 @@ class ReferenceMemory:
                 shown[cell] = (near, token.latents)
         return shown
 
+    def backs(self, pose: Array, K: Array, size: tuple[int, int]) -> Array:
+        """Depth (h, w) of the backs of seen surfaces in cells that show nothing because of them; 0 elsewhere."""
+        depth, shown = np.zeros(size), self._surfels(pose, K, size)
+        for r, c in np.ndindex(size):
+            if (r, c) not in shown:
+                sights = self._in_nobodys_way(self.sights(pose, K, r, c), pose, K, r, c)
+                depth[r, c] = min((s.z for s in sights if self._doubt(s) == 0), default=0.0)
+        return depth
+
     def _surfels(self, pose: Array, K: Array, size: tuple[int, int]) -> dict[tuple[int, int], tuple[float, Array]]:
         shown = {}
         for r in range(size[0]):
@@ -194,7 +202,7 @@ class ReferenceMemory:
                 continue
             z = (1.0 - float(normal @ origin)) / slant
             point = origin + z * direction
-            if z <= 1e-6 or point[2] <= 0:
+            if z <= 1e-6 or point[2] <= 0 or not _spans(token, pose, K, row, col):
                 continue
             fx, fy = token.view.K[0, 0], token.view.K[1, 1]
             du = fx * point[0] / point[2] + token.view.K[0, 2] - token.col - 0.5
@@ -205,6 +213,15 @@ class ReferenceMemory:
                 faces = float(normal @ origin) < 1.0
                 sights.append(Sight(index, z, du, dv, target_area / source_area, faces))
         return sights
+
+
+def _spans(token: Token, pose: Array, K: Array, row: int, col: int) -> bool:
+    """Whether a cell is near enough to where a token's centre is seen to be drawn into; see ``raster.MAX_SPAN``."""
+    x, y, z = geometry.transform(geometry.invert(np.asarray(pose, dtype=np.float64)), np.array(token.position))
+    if z <= 0:
+        return True
+    u, v, reach = K[0, 0] * x / z + K[0, 2], K[1, 1] * y / z + K[1, 2], MAX_SPAN / 2
+    return all(math.floor(at - reach) <= cell <= math.ceil(at + reach) for at, cell in ((u, col), (v, row)))
 
 
 def in_front(view: View, point: Array, margin: float) -> bool:

@@ -43,12 +43,12 @@ def revise(parts: store.Parts, view: View, rules: MemoryRules, tolerance: float)
     if rules.edges:
         sound = sound & ~flying_cells(view.depth)
     fresh = sound & (view.depth <= rules.max_depth)
-    if not parts:
-        return parts, fresh
     seen = sound & (view.imagined == 0)
     by_camera = bool(seen.any())
-    if by_camera and rules.contradiction:
+    if parts and by_camera and rules.contradiction:
         parts = store.without(parts, contradicted(parts, view.camera, view.depth, seen, MARGIN + view.error))
+    if not parts:
+        return parts, fresh
     replaces = by_camera and rules.refine is not None
     known = view.explained
     if not replaces and (known is not None or not rules.merge):

@@ -147,6 +147,15 @@ def time_embedding(t: Tensor, size: int) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
+def embedded(network: nn.Module, t: Tensor, size: int) -> Tensor:
+    """What a network makes of the embeddings (B, size) of noise levels t (B,).
+
+    Equal levels go through it once: what comes out does not depend on how many share it.
+    """
+    levels, which = t.unique(return_inverse=True)
+    return network(time_embedding(levels, size))[which]
+
+
 def ray_channels(intrinsics: Tensor, height: int, width: int) -> Tensor:
     """Directions x/z and y/z (B, 2, height, width) of the rays through all cell centres: tells a network its lens."""
     x = (torch.arange(width, device=intrinsics.device) + 0.5 - intrinsics[:, 0, 2, None]) / intrinsics[:, 0, 0, None]

@@ -5,8 +5,7 @@ The modules are the reference. Both compute the same but for rounding, about 1e-
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from types import ModuleType
 from typing import Literal
 
@@ -18,20 +17,8 @@ from mirage_env.team import leading
 
 NetworkPath = Literal["fastest", "torch"]
 
-_chosen: NetworkPath = "fastest"
-
-
-@contextmanager
-def running_by(path: NetworkPath) -> Iterator[None]:
-    """Run networks by this path in the meantime, in all threads: "fastest" (as always) or "torch"."""
-    global _chosen
-    if path not in ("fastest", "torch"):
-        raise ValueError(f"networks are run by the path 'fastest' or 'torch', got {path!r}")
-    before, _chosen = _chosen, path
-    try:
-        yield
-    finally:
-        _chosen = before
+_choice = kernels.Choice[NetworkPath]("networks are run", "torch")
+running_by = _choice.by
 
 
 def threads(network: nn.Module, *given: Tensor) -> AbstractContextManager[None]:
@@ -45,7 +32,7 @@ def compiled(network: nn.Module, *given: Tensor) -> ModuleType | None:
     They run float32 on the processor in networks made of the modules that they know, without hooks, where no gradient
     is asked for.
     """
-    if _chosen != "fastest" or torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling():
+    if not _choice.fastest or torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling():
         return None
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (*network.parameters(), *given)):
         return None

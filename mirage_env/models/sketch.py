@@ -13,10 +13,10 @@ from mirage_env.models import paths
 from mirage_env.models.layers import (
     ConditionedBlock,
     SpatialAttention,
+    embedded,
     euler_steps,
     inverse_depth,
     ray_channels,
-    time_embedding,
 )
 
 POOL = 4
@@ -61,12 +61,14 @@ class SketchFlow(nn.Module):
         place = torch.stack([inverse_depth(depth), visible.float(), imagined], dim=1)
         shown = torch.cat([readout, place, rays], dim=1)
         height, width = depth.shape[-2:]
-        return self.look(nn.functional.pad(shown, (0, -width % POOL, 0, -height % POOL)))
+        shown = nn.functional.pad(shown, (0, -width % POOL, 0, -height % POOL))
+        kernels = paths.compiled(self, shown)
+        return self.look(shown) if kernels is None else kernels.patched(self.look, shown)
 
     def forward(self, noisy: Tensor, t: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
         """The clean sketch predicted from ``noisy`` at noise levels t (B,), and the log of what it leaves open: the
         squared error (B, rows, columns) of the latents that it stands for."""
-        embedding = self.time(time_embedding(t, self.embedding_size))
+        embedding = embedded(self.time, t, self.embedding_size)
         kernels = paths.compiled(self, noisy, embedding, known)
         out = self._plain(noisy, embedding, known) if kernels is None else kernels.sketch(self, noisy, embedding, known)
         return out[:, :-1], out[:, -1].clamp(-9.0, 2.0)

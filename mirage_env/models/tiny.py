@@ -12,7 +12,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from mirage_env.models import paths
-from mirage_env.models.layers import ResidualBlock, UNet, euler_steps, inverse_depth, ray_channels, time_embedding
+from mirage_env.models.layers import ResidualBlock, UNet, embedded, euler_steps, inverse_depth, ray_channels
 from mirage_env.models.protocols import Denoised, DepthEstimate, Sampling
 from mirage_env.models.sketch import POOL, SketchFlow, enlarged, pooled
 
@@ -170,7 +170,7 @@ class TinyDenoiser(ModelMixin, ConfigMixin):
         height, width = noisy.shape[-2:]
         memory = torch.stack([inverse_depth(depth), visible.float()], dim=1)
         rays = ray_channels(intrinsics, height, width)
-        condition = self.time(time_embedding(t, self.embedding_size))
+        condition = embedded(self.time, t, self.embedding_size)
         x = [noisy, readout, memory, rays, imagined[:, None]]
         if self.sketch is not None:
             assert sketch is not None

@@ -16,7 +16,7 @@ from mirage_env.geometry import Array
 from mirage_env.memory import read_many
 from mirage_env.simulators.base import AgentStart, Camera, Motion, Simulator, View
 from mirage_env.simulators.imagined import StartDepth
-from mirage_env.state import WorldState
+from mirage_env.state import WorldState, as_kept
 from mirage_env.world import WorldModel
 
 
@@ -47,7 +47,7 @@ class RememberedView:
     def latents(self) -> Tensor:
         """Of the true image (C, h, w) float32; encoded when first asked for, unless that was already done."""
         with torch.no_grad():
-            return self._world.codec.encode(from_uint8(self._view.rgb[None]))[0]
+            return as_kept(self._world.codec.encode(from_uint8(self._view.rgb[None])))[0]
 
     @property
     def memory(self) -> Tensor:

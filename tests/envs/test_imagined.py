@@ -212,9 +212,8 @@ def test_true_rooms_give_latent_observations_too(world: WorldModel) -> None:
         simulator="rooms", scenes="toy", model=world, resolution=SIZE, observations=KEYS, flatten=False
     )
     observed, _ = env.reset(seed=0)
-    np.testing.assert_allclose(
-        observed["latent"], world.codec.encode(_normalised(observed["rgb"]))[0].detach().numpy(), atol=1e-5
-    )
+    expected = world.codec.encode(_normalised(observed["rgb"]))[0].detach().numpy()
+    np.testing.assert_allclose(observed["latent"], expected, atol=1e-5, rtol=1e-3)  # kept as float16
     for _ in range(3):
         observed, *_, info = env.step(TURN_LEFT)
     assert 0 < observed["visible"].mean() < 1

@@ -53,6 +53,14 @@ def test_a_box_that_was_carried_away_leaves_no_ghost(imagined: float) -> None:
     np.testing.assert_allclose(view.depth[0].numpy()[above], room[above], rtol=1e-5)
 
 
+def test_a_view_may_refute_all_that_there_is() -> None:
+    memory, wide = LatentMemory(1), geometry.intrinsics(16, 16, 120.0)
+    memory.write(ZEROS, np.full(SIZE, 2.0), K, look())
+    before = len(memory)
+    assert memory.write(ZEROS, np.full(SIZE, 6.0), wide, look()) == len(memory) == 256
+    assert memory.removed == before and np.allclose(memory.read(look(), wide, SIZE).depth, 6.0)
+
+
 def test_a_ghost_goes_when_it_is_seen_from_elsewhere_and_the_room_stays() -> None:
     memory = seen()
     before, room = in_box(memory), len(memory) - in_box(memory)

@@ -111,7 +111,16 @@ def test_the_back_of_a_surface_shows_nothing_but_hides_what_is_behind() -> None:
     view = memory.read(behind, K, SIZE)
     middle = np.s_[0, 8:-8, 8:-8]
     assert not view.visible[middle].any()
-    assert memory.read(look(np.pi, z=-1.5), K, SIZE).visible[middle].all()
+    assert view.back is not None and np.allclose(view.back[middle], 2.0)
+    before = memory.read(look(np.pi, z=-1.5), K, SIZE)
+    assert before.visible[middle].all() and before.back is not None and not before.back[middle].any()
+
+
+def test_the_back_of_what_was_imagined_hides_nothing_and_is_not_told() -> None:
+    memory = LatentMemory(1)
+    memory.write(np.ones((1, *SIZE)), np.full(SIZE, 2.0), K, look(), merge=False, imagined=1.0)
+    view = memory.read(look(np.pi, z=-4), K, SIZE)
+    assert not view.visible.any() and view.back is not None and not view.back.any()
 
 
 def test_of_equally_good_views_a_read_shows_the_newest() -> None:
@@ -195,6 +204,8 @@ def test_agrees_with_rays_against_planes(path: paths.ReadPath, seed: int, kind: 
         np.testing.assert_array_equal(view.visible[0].numpy(), visible)
         np.testing.assert_allclose(view.depth[0].numpy(), depth, rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(view.latents[0].numpy(), latents, rtol=1e-3, atol=1e-3)
+        assert view.back is not None
+        np.testing.assert_allclose(view.back[0].numpy(), reference.backs(pose, K, size), rtol=1e-4, atol=1e-6)
 
 
 def test_a_room_seen_from_several_places_is_read_without_holes_and_with_true_depth() -> None:

@@ -92,7 +92,7 @@ def test_an_image_in_a_batch_gets_the_bits_that_it_gets_alone(
 ) -> None:
     model, run, given = network
     threads = torch.get_num_threads()
-    if isinstance(model, SketchFlow):  # but for the embedding of the noise level, which torch computes
+    if isinstance(model, SketchFlow):  # torch embeds noise levels, each once: different ones in one product
         given = given[0], torch.ones(3), given[2]
     whole = run(model, *given)
     try:
@@ -101,8 +101,7 @@ def test_an_image_in_a_batch_gets_the_bits_that_it_gets_alone(
             assert torch.equal(run(model, *given), whole)
             for i in range(3):
                 alone = run(model, *(tensor[i : i + 1] for tensor in given))
-                assert torch.allclose(alone[0], whole[i], atol=1e-6, rtol=1e-6)
-                assert isinstance(model, SketchFlow) or torch.equal(alone[0], whole[i])
+                assert torch.equal(alone[0], whole[i])
     finally:
         torch.set_num_threads(threads)
 

@@ -24,6 +24,8 @@ from mirage_env.simulators.rooms.simulator import RoomsSimulator
 from mirage_env.world import WorldModel
 from tests.small_world import small_world
 
+FLOAT16 = 1e-3
+"""What latents are off by, relatively, where worlds keep them."""
 SMALL, SHARP = Camera(32, 90.0, 1.25), Camera(128, 90.0, 1.25)
 
 
@@ -92,7 +94,7 @@ def test_the_first_view_is_the_start_view_through_the_codec(world: WorldModel) -
     true = RoomsSimulator("toy", SMALL).reset("toy", AgentStart((0.3, 0.0, 1.0), 0.5))
     image = torch.as_tensor(true.rgb[None]).permute(0, 3, 1, 2) / 127.5 - 1
     with torch.no_grad():
-        torch.testing.assert_close(frame.latents, world.codec.encode(image)[0], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(frame.latents, world.codec.encode(image)[0], atol=1e-5, rtol=FLOAT16)
     assert simulator.state.steps == 0
 
 
@@ -312,7 +314,7 @@ def test_many_worlds_can_be_seen_in_one_batch(world: WorldModel) -> None:
         ):
             seen, collided = simulator.accept(proposal, state, frame)
             assert collided == hit
-            torch.testing.assert_close(seen.latents, view.latents, atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(seen.latents, view.latents, atol=1e-4, rtol=FLOAT16)
             np.testing.assert_array_equal(seen.pose, view.pose)
 
 

@@ -109,6 +109,22 @@ def unet(net: UNet, given: Tensor, condition: Tensor | None) -> Tensor:
     return torch.from_numpy(result)
 
 
+def patched(layers: nn.Sequential, given: Tensor) -> Tensor:
+    """A linear map (B, D, h / patch, w / patch) of patches of grids: a ``PixelUnshuffle``, then a 1x1 ``Conv2d``."""
+    grids, patch = given.contiguous().numpy(), cast(nn.PixelUnshuffle, layers[0]).downscale_factor
+    convolution = cast(nn.Conv2d, layers[1])
+    height, width = grids.shape[2] // patch, grids.shape[3] // patch
+    result = np.empty((len(grids), convolution.out_channels, height, width), dtype=np.float32)
+
+    def run(i: int) -> None:
+        patches = whole_vectors((height, width, _whole(grids.shape[1] * patch**2)))
+        unshuffled(grids[i], patch, patches, 0)
+        shuffled(_convolved(convolution, patches)[0], 1, result[i])
+
+    share(run, range(len(grids)), len(grids) * ALONE)
+    return torch.from_numpy(result)
+
+
 def sketch(net: SketchFlow, noisy: Tensor, embedding: Tensor, known: Tensor) -> Tensor:
     """``SketchFlow.forward`` from the embedding on, to what its head gives (B, C + 1, rows, columns)."""
     grids, shown, conditions = (tensor.contiguous().numpy() for tensor in (noisy, known, embedding))
