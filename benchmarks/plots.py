@@ -112,8 +112,9 @@ def milliseconds(report: Mapping[str, Any]) -> Figure:
 
 
 def growth(report: Mapping[str, Any]) -> Figure:
-    """What a step costs, and what the world weighs, along the walk through one room."""
-    steps = report["steps"]
+    """What a step costs an agent that walks through one room, and what the world weighs then."""
+    walked = report["walked"]
+    steps = walked["steps"]
     at = np.arange(1, len(steps) + 1)
     figure, (time, size) = figure_with_axes(WIDTH, 3.2, columns=2)
     spent = np.array([step["milliseconds"] for step in steps])
@@ -127,13 +128,17 @@ def growth(report: Mapping[str, Any]) -> Figure:
     time.set_ylim(0.8 * float(spent.min()), 6 * float(spent.max()))  # room for the legend
     time.set_title("milliseconds of a step", loc="left", color=INK, fontsize=10)
     time.legend(frameon=False, fontsize=8.5, loc="upper right", markerscale=3)
+    through = [step["bytes"] / 1e6 for step in report["replayed"]["steps"]]
     size.plot(at, [step["bytes"] / 1e6 for step in steps], color=BLUE, linewidth=2.4)
-    size.set_ylim(0, 1.15 * steps[-1]["bytes"] / 1e6)
+    size.plot(range(1, len(through) + 1), through, color=LIGHT, linewidth=1.6)
+    size.annotate("a camera that goes through walls", (len(through), through[-1]), xytext=(-6, 6),
+        textcoords="offset points", fontsize=8.5, color=INK, ha="right", va="bottom")  # fmt: skip
+    size.set_ylim(0, 1.3 * max(through[-1], steps[-1]["bytes"] / 1e6))
     size.set_title("megabytes of the memory", loc="left", color=INK, fontsize=10)
     for name, place, side, level in (("early", (8, -8), "left", "top"), ("late", (-6, 6), "right", "bottom")):
-        step, held = report[name]["step"], report[name]["bytes"] / 1e6
+        step, held = walked[name]["step"], walked[name]["bytes"] / 1e6
         size.plot(step, held, "o", color=INK, markersize=4, clip_on=False)
-        text = f"step {step:,}: {held:.2f} MB, {report[name]['tokens']:,} tokens"
+        text = f"step {step:,}: {held:.2f} MB, {walked[name]['tokens']:,} tokens"
         size.annotate(
             text, (step, held), xytext=place, textcoords="offset points", fontsize=8.5, color=INK, ha=side, va=level
         )
