@@ -62,13 +62,13 @@ class Job(NamedTuple):
 class Canvas:
     """The grids that a read fills; a cell is ``(camera * height + row) * width + column``.
 
-    All are flat but ``latents`` and ``nearest``, which are (cameras, C, height * width).
+    ``latents`` and ``nearest`` are (cells, C): a cell's numbers lie together, as they do in a token.
     """
 
     def __init__(self, count: int, height: int, width: int, channels: int, device: torch.device) -> None:
         self.shape = (count, height, width)
         cells = count * height * width
-        self.latents = torch.zeros(count, channels, height * width, dtype=torch.float32, device=device)
+        self.latents = torch.zeros(cells, channels, dtype=torch.float32, device=device)
         self.depth = torch.zeros(cells, dtype=torch.float32, device=device)
         self.nearest = torch.zeros_like(self.latents)
         self.offset = torch.zeros(2, cells, dtype=torch.float32, device=device)
@@ -81,10 +81,8 @@ class Canvas:
     ) -> None:
         """Put tokens of a part into cells, with latents interpolated at ``offset`` (2, n) or, without, their own."""
         own = part.segment.latents[token].to(torch.float32)
-        camera = torch.div(cell, self.latents.shape[2], rounding_mode="floor")
-        at = camera, cell - camera * self.latents.shape[2]
-        self.latents.transpose(1, 2)[at] = own if latents is None else latents
-        self.nearest.transpose(1, 2)[at] = own
+        self.latents[cell] = own if latents is None else latents
+        self.nearest[cell] = own
         if offset is not None:
             self.offset[:, cell] = offset
         self.imagined[cell] = part.segment.imagined[token]
@@ -93,15 +91,19 @@ class Canvas:
         count, height, width = self.shape
         token = self.token.view(self.shape)
         return MemoryView(
-            latents=self.latents.unflatten(2, (height, width)),
+            latents=self._grid(self.latents),
             depth=self.depth.view(self.shape),
             visible=token >= 0,
             imagined=self.imagined.view(self.shape),
             token=token,
-            nearest=self.nearest.unflatten(2, (height, width)),
+            nearest=self._grid(self.nearest),
             offset=self.offset.view(2, count, height, width).transpose(0, 1).contiguous(),
             back=self.back.view(self.shape),
         )
+
+    def _grid(self, rows: Tensor) -> Tensor:
+        """(cameras, C, height, width) of (cells, C), in torch's ``channels_last`` order: nothing is moved."""
+        return rows.view(*self.shape, rows.shape[1]).permute(0, 3, 1, 2)
 
 
 def ordered_key(value: Tensor, index: Tensor) -> Tensor:

@@ -180,7 +180,7 @@ def _settle(k: int, camera: int, drawn: _Drawn, scene: _Scene, grids: _Grids) ->
         part.host.key, part.plane, part.host.imagined, part.host.latents, sights, starts, part.tokens, k,
         scene.sight_lines, scene.lifts[camera], scene.cameras.width, drawn.whole, drawn.exact, drawn.single,
         drawn.count, camera * cells, cells, grids.depth, grids.token, grids.imagined, grids.offset, grids.back,
-        grids.latents[camera], grids.nearest[camera],
+        grids.latents, grids.nearest,
     )  # fmt: skip
 
 
@@ -216,4 +216,4 @@ def _show(mine: Sequence[int], camera: int, drawn: _Drawn, scene: _Scene, grids:
             shown = torch.from_numpy(sources[:n].reshape(-1))
             latents = scene.jobs[k].part.segment.latents[shown].to(torch.float32).numpy()
             rows = np.arange(4 * n).reshape(n, 4)
-        mix(latents, rows, weights, cell, n, first_cell, grids.latents[camera], grids.nearest[camera])
+        mix(latents, rows, weights, cell, n, grids.latents, grids.nearest)

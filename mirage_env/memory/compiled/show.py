@@ -19,8 +19,6 @@ _FARTHER = 1.0 + SAME_SURFACE
 _SAME_PLANE = np.float32(SAME_PLANE)
 _ONE = np.float32(1.0)
 _LAST = 0xFFFFFFFF
-TILE = 64
-"""Cells whose latents are mixed together, channel by channel: what they come from stays in the cache."""
 
 
 @kernel
@@ -249,26 +247,20 @@ def mix(
     weights: Array,
     cells: Array,
     count: int,
-    first_cell: int,
     mixed: Array,
     nearest: Array,
 ) -> None:
-    """Weighted sums of latents (tokens, C) into a camera's ``mixed`` (C, cells), first sources into ``nearest``."""
-    sums = np.empty((TILE, latents.shape[1]), dtype=np.float32)
-    for start in range(0, count, TILE):
-        some = min(TILE, count - start)
-        for i in range(some):
-            a, b, c, d = sources[start + i, 0], sources[start + i, 1], sources[start + i, 2], sources[start + i, 3]
-            wa, wb, wc, wd = weights[start + i, 0], weights[start + i, 1], weights[start + i, 2], weights[start + i, 3]
-            one, two, three, four, total = latents[a], latents[b], latents[c], latents[d], sums[i]
-            for k in range(latents.shape[1]):
-                near = as_float(one[k]) * wa + as_float(two[k]) * wb
-                total[k] = near + as_float(three[k]) * wc + as_float(four[k]) * wd
+    """Weighted sums of latents (tokens, C) into ``mixed`` (cells, C) of the canvas, first sources into ``nearest``."""
+    for i in range(count):
+        wa, wb, wc, wd = weights[i, 0], weights[i, 1], weights[i, 2], weights[i, 3]
+        one, two = latents[sources[i, 0]], latents[sources[i, 1]]
+        three, four = latents[sources[i, 2]], latents[sources[i, 3]]
+        total, own = mixed[cells[i]], nearest[cells[i]]
         for k in range(latents.shape[1]):
-            for i in range(some):
-                cell = cells[start + i] - first_cell
-                mixed[k, cell] = sums[i, k]
-                nearest[k, cell] = as_float(latents[sources[start + i, 0], k])
+            first = as_float(one[k])
+            near = first * wa + as_float(two[k]) * wb
+            total[k] = near + as_float(three[k]) * wc + as_float(four[k]) * wd
+            own[k] = first
 
 
 @kernel
@@ -313,4 +305,4 @@ def settle(
         key, plane, imagined, tokens, job, whole, exact, chosen, found,
         depth, token, trust, offset, cell, sources, weights,
     )  # fmt: skip
-    mix(latents, sources, weights, cell, n, first_cell, mixed, nearest)
+    mix(latents, sources, weights, cell, n, mixed, nearest)
