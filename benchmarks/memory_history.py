@@ -4,15 +4,15 @@ At a step a memory shows what it knows from the next camera of a walk through a 
 there. All memories meet the same true views of 128 x 128 pixels, take turns, and are measured at every fourth step (at
 the others they only write, for pixels take long to draw):
 
-    latent     ``LatentMemory``, as worlds use it: what it knows already is not written again.
-    latent16   the same with latents in float16.
+    latent     ``LatentMemory``, as worlds use it: latents in float16, and what it knows already is not written again.
+    latent32   the same with latents in float32.
     reference  tokens as published code keeps them: a list that every frame appends to; project all, sort, scatter.
     rgb        ``RGBMemory`` by the same rules as ``latent``, pixel by pixel: drawn, closed, and encoded again.
     appended   ``RGBMemory`` without rules, the point memory of pixel world models: a point per pixel of every frame.
 
 Latents, depth and pictures are ready before a step begins and their making is not counted. That is kind to the two
 memories of pixels: in a world that is imagined, each view would have to be decoded before it is written. Bytes are
-``nbytes``: a token of 16 channels takes 105 (73 in float16), a point 28; of ``appended`` the least that its points
+``nbytes``: a token of 16 channels takes 73 (105 in float32), a point 28; of ``appended`` the least that its points
 could take, 15 (a position and a colour), is told as well.
 """
 
@@ -38,6 +38,7 @@ from mirage_env.memory import LatentMemory
 from mirage_env.memory.rules import MemoryRules
 from mirage_env.simulators.base import Camera
 from mirage_env.simulators.rooms.simulator import RoomsSimulator
+from mirage_env.state import KEPT
 from mirage_env.world import WorldModel
 
 STEPS, EVERY = 128, 4
@@ -93,7 +94,7 @@ def walk_of(world: WorldModel, steps: int, scene: Any = SCENE, seed: int = 0, re
 class OfLatents:
     """A ``LatentMemory`` that walks along a history."""
 
-    def __init__(self, history: History, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, history: History, dtype: torch.dtype = KEPT) -> None:
         self.history, self.memory = history, LatentMemory(history.latents.shape[1], dtype)
 
     @property
@@ -150,7 +151,7 @@ def ways_of(world: WorldModel, history: History) -> dict[str, Way]:
     """All memories, empty, by name."""
     return {
         "latent": OfLatents(history),
-        "latent16": OfLatents(history, torch.float16),
+        "latent32": OfLatents(history, torch.float32),
         "reference": OfTokens(history),
         "rgb": OfPixels(history, world),
         "appended": OfPixels(history, world, MemoryRules.plain()),
@@ -180,7 +181,7 @@ def measure(world: WorldModel, history: History, every: int = EVERY, progress: b
     found = {name: {**_summary(steps[name]), "bytes": way.nbytes} for name, way in ways.items()}
     found["appended"]["least_bytes"] = POINT * history.depth[0].size * len(history.poses)
     ratios = {}
-    for name in ("latent", "latent16"):
+    for name in ("latent", "latent32"):
         for other in ("reference", "rgb", "appended"):
             mine, theirs = found[name], found[other]
             ratios[f"{other} / {name}"] = {key: theirs[key] / mine[key] for key in ("time", "time_last", "bytes")}

@@ -44,7 +44,7 @@ PART_COLOURS = {
 }
 MEMORIES = {
     "latent": ("latents", BLUE, 2.4),
-    "latent16": ("latents in float16", "#8fbfe0", 1.6),
+    "latent32": ("latents in float32", "#8fbfe0", 1.6),
     "reference": ("all tokens, sorted", PURPLE, 1.6),
     "rgb": ("pixels, merged", GREEN, 1.6),
     "appended": ("all pixels", RED, 1.6),

@@ -59,7 +59,7 @@ def close_cracks(
 
     Args:
         visible: (B, h, w) bool, what the memory showed of the views.
-        latents, depth, imagined: contiguous float32 grids (B, C, h, w), (B, h, w) and (B, h, w) that hold the views.
+        latents, depth, imagined: float32 grids (B, C, h, w), (B, h, w) and (B, h, w) that hold the views.
         least: (B, h, w) float32.
     """
     loops = _compiled(visible)

@@ -139,7 +139,7 @@ def test_memory_history() -> None:
         assert ratios[key] == pytest.approx(memories["appended"][key] / memories["latent"][key])
     # Every pixel of every view with a depth is a point; half of the bytes of latents are saved by float16.
     assert memories["appended"]["least_bytes"] == 15 * 5 * 32 * 32 < memories["appended"]["bytes"]
-    assert memories["latent16"]["bytes"] < memories["latent"]["bytes"] < memories["rgb"]["bytes"]
+    assert memories["latent"]["bytes"] < memories["latent32"]["bytes"] < memories["rgb"]["bytes"]
     assert "goal >= 55 x" in memory_history.describe(found)
 
 

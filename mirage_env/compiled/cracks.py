@@ -22,7 +22,7 @@ def gap_cells(visible: Tensor) -> tuple[Tensor, Tensor]:
 def close_cracks(
     cracks: Tensor, visible: Tensor, latents: Tensor, depth: Tensor, imagined: Tensor, least: Tensor
 ) -> None:
-    """As ``cracks.close_cracks``, in contiguous grids."""
+    """As ``cracks.close_cracks``."""
     _close(cracks.numpy(), visible.numpy(), latents.numpy(), depth.numpy(), imagined.numpy(), least.numpy())
 
 
