@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from mirage_env import geometry
 from mirage_env.geometry import Array
 from mirage_env.simulators.base import CameraMotion, FloorMotion, Motion
-from mirage_env.simulators.grid_navigation import GridNavigation
 
 
 class Place(NamedTuple):
@@ -49,12 +48,26 @@ class Proposal(NamedTuple):
     collided: bool
 
 
+class Floor(Protocol):
+    """What an agent walks on; see ``GridNavigation``."""
+
+    def snap(self, position: Any) -> Array: ...
+
+    def move(self, position: Any, displacement: Any, allow_sliding: bool = True) -> tuple[Array, bool]: ...
+
+
 def go(
-    navigation: GridNavigation, place: Place, motion: Motion, floor_height: float, camera_height: float, sliding: bool
+    navigation: Floor,
+    place: Place,
+    motion: Motion,
+    floor_height: float | None,
+    camera_height: float,
+    sliding: bool,
 ) -> Proposal:
     """Where a motion takes an agent; looks at nothing but the floor.
 
-    A ``FloorMotion`` of a camera that was moved freely goes on from the nearest free floor below it, level again.
+    A ``FloorMotion`` of a camera that was moved freely goes on from the nearest free floor below it, level again: at
+    ``floor_height``, or, where floors have several (None), from the one nearest to its feet.
 
     Raises:
         TypeError, ValueError: one sentence on a motion that makes no sense.
@@ -64,7 +77,7 @@ def go(
             raise ValueError(f"a FloorMotion must be finite, got forward {motion.forward} and turn {motion.turn}")
         at, collided = np.array(place.position), False
         if place.free_pose is not None:
-            at = navigation.snap((at[0], floor_height, at[2]))
+            at = navigation.snap((at[0], at[1] if floor_height is None else floor_height, at[2]))
         if motion.forward:
             way = geometry.arc_displacement(place.yaw, motion.forward, motion.turn)
             at, collided = navigation.move(at, way, sliding)

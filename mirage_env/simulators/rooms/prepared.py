@@ -18,6 +18,7 @@ from mirage_env.simulators.raycast import Raycaster
 from mirage_env.simulators.rooms.home import Home, generate_home
 from mirage_env.simulators.rooms.splits import TOY, Scene
 from mirage_env.simulators.rooms.toy import toy_home
+from mirage_env.simulators.views import RenderedScene
 
 KEPT_HOMES = 8
 """How many homes stay ready in a process, shared by all its simulators."""
@@ -26,7 +27,7 @@ _SIGHT = 20.0
 
 
 @dataclass(frozen=True)
-class PreparedHome:
+class PreparedHome(RenderedScene):
     """One home with its ray caster and its navigation geometry.
 
     The ray caster is built on first use, so that nobody pays for pixels that are not looked at.

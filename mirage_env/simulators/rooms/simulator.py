@@ -19,7 +19,7 @@ from mirage_env.simulators.rooms.home import Home
 from mirage_env.simulators.rooms.movers import Disc, contact
 from mirage_env.simulators.rooms.prepared import PreparedHome, prepare_home
 from mirage_env.simulators.rooms.splits import Scene, check_scene, resolve_scenes
-from mirage_env.simulators.rooms.views import RenderedView, mover_pixels, render_moments
+from mirage_env.simulators.rooms.views import HomeView, mover_pixels, render_moments
 
 _FLOOR_TOLERANCE = 0.5
 _SKIN = 1e-4  # metres that a blocked agent leaves between itself and a mover
@@ -108,7 +108,7 @@ class RoomsSimulator:
         self._state: RoomsSnapshot | None = None
         self._closed = False
 
-    def reset(self, scene: Any = None, start: AgentStart | None = None) -> RenderedView:
+    def reset(self, scene: Any = None, start: AgentStart | None = None) -> HomeView:
         """Open a scene (None: keep the present one, at first the first of ``scenes``) and place the agent.
 
         Raises:
@@ -137,7 +137,7 @@ class RoomsSimulator:
         self._state = RoomsSnapshot(scene, (position[0], 0.0, position[2]), math.remainder(yaw, math.tau), None, course)
         return self._view()
 
-    def step(self, motion: Motion) -> tuple[RenderedView, bool]:
+    def step(self, motion: Motion) -> tuple[HomeView, bool]:
         """Move the agent or, by a ``CameraMotion``, the camera alone; the new view, and whether the agent collided.
 
         A ``FloorMotion`` after free camera motions goes on from the floor below the camera (the nearest navigable
@@ -166,7 +166,7 @@ class RoomsSimulator:
         """The whole state as an immutable value; ``restore`` returns to it any number of times."""
         return self._present()
 
-    def restore(self, snapshot: RoomsSnapshot) -> RenderedView:
+    def restore(self, snapshot: RoomsSnapshot) -> HomeView:
         """Return to a snapshot of this or another ``RoomsSimulator`` with the same movers."""
         self._check_open()
         if not isinstance(snapshot, RoomsSnapshot):
@@ -347,10 +347,10 @@ class RoomsSimulator:
             raise ValueError(f"times must be one whole number or one per pose, got {times!r} for {len(poses)} poses")
         return poses, [self._moment(int(time)) for time in np.broadcast_to(times, len(poses))]
 
-    def _view(self) -> RenderedView:
+    def _view(self) -> HomeView:
         assert self._opened is not None
         pose = self._pose().astype(np.float32)
-        return RenderedView(self._opened, pose, self.camera, self.samples, self._moment())
+        return HomeView(self._opened, pose, self.camera, self.samples, self._moment())
 
     def _present(self) -> RoomsSnapshot:
         self._check_open()

@@ -11,10 +11,11 @@ from mirage_env.simulators.base import Camera
 from mirage_env.simulators.raycast import Overlay
 from mirage_env.simulators.rooms.crew import Moment
 from mirage_env.simulators.rooms.prepared import PreparedHome
+from mirage_env.simulators.views import RenderedView, render, render_depth
 
 
-class RenderedView:
-    """A true view whose pixels are rendered when they are first looked at, and kept.
+class HomeView(RenderedView):
+    """A true view of a home.
 
     Args:
         moment: who moves in the home, as they were when the view was taken; None: nobody.
@@ -23,53 +24,13 @@ class RenderedView:
     def __init__(
         self, home: PreparedHome, pose: Array, camera: Camera, samples: int, moment: Moment | None = None
     ) -> None:
-        self._home, self._camera, self._samples, self._moment = home, camera, samples, moment
-        self._pose = pose
-        self._rgb: Array | None = None
-        self._depth: Array | None = None
+        super().__init__(home, pose, camera, samples)
+        self._moment = moment
 
     @property
-    def pose(self) -> Array:
-        """T_world_camera (4, 4) float32."""
-        return self._pose
-
-    @property
-    def rgb(self) -> Array:
-        """Image (H, W, 3) uint8."""
-        rgb = self._rgb
-        if rgb is None:
-            images, depths = render(self._home, self._pose[None], self._camera, self._samples, self._overlay)
-            rgb, self._depth = images[0], depths[0]
-            self._rgb = rgb
-        return rgb
-
-    @property
-    def depth(self) -> Array:
-        """z-depth (H, W) float32 in metres, 0 where nothing is hit."""
-        depth = self._depth
-        if depth is None:
-            self._depth = depth = render_depth(self._home, self._pose[None], self._camera, self._overlay)[0]
-        return depth
-
-    @property
-    def _overlay(self) -> Overlay | None:
+    def overlay(self) -> Overlay | None:
+        """Who moves."""
         return None if self._moment is None else self._moment.overlay
-
-
-def render(
-    home: PreparedHome, poses: Array, camera: Camera, samples: int, overlay: Overlay | None = None
-) -> tuple[Array, Array]:
-    """Images (B, H, W, 3) uint8 and z-depth (B, H, W) float32 from poses (B, 4, 4)."""
-    size = camera.resolution
-    rgb, depth = home.raycaster.render(poses, camera.intrinsics, size, size, samples=samples, overlay=overlay)
-    assert rgb is not None
-    return rgb, depth
-
-
-def render_depth(home: PreparedHome, poses: Array, camera: Camera, overlay: Overlay | None = None) -> Array:
-    """z-depth (B, H, W) float32 from poses (B, 4, 4)."""
-    size = camera.resolution
-    return home.raycaster.render(poses, camera.intrinsics, size, size, rgb=False, overlay=overlay)[1]
 
 
 def render_moments(
