@@ -43,14 +43,18 @@ def make(
     render_mode: str | None = None,
     start_depth: str = "estimated",
     movers: int = 0,
+    start_from: str = "rooms",
+    num_start_views: int = 1,
+    up: Sequence[float] | None = None,
     flatten: bool = True,
 ) -> NavigationEnv:
     """An environment in which this task is to be done.
 
     Args:
-        simulator: "mirage" (imagined from one view of a room), "rooms" (the true rooms) or a ``Simulator``, whose own
-            camera and scenes then count.
-        scenes: a split ("train", "val", "test"), "toy", or seeds of rooms. "mirage" takes start views and goals there.
+        simulator: "mirage" (imagined from views of a true scene), "rooms" (the true rooms), "mesh" (true scene files)
+            or a ``Simulator``, whose own camera and scenes then count.
+        scenes: a split ("train", "val", "test"), "toy", or seeds of rooms; of "mesh", a scene file or several. "mirage"
+            takes start views and goals there.
         observations: any of rgb, depth, latent, memory, visible, pointgoal, pose; one bare string gives that Box
             instead of a Dict. See ``mirage_env.envs.observations``.
         actions: "discrete", "velocity" or "camera". See ``mirage_env.envs.actions``.
@@ -68,6 +72,10 @@ def make(
         start_depth: "estimated" from the start view, or "true": the imagined world gets the true depth of that view.
         movers: how many boxes on wheels and people move in each true home; the start view of an imagined world may
             show them, but they do not move there.
+        start_from: "rooms" or "mesh", where imagined worlds take their start views and goals.
+        num_start_views: 1 to 8, how many true views an imagined world begins with: from the start, all round, at equal
+            angles.
+        up: the axis of scene files that points up, such as (0, 1, 0); None: as their stage_config.json says, else +Z.
         flatten: make vectors of all observations but images, as stable-baselines3 asks; False: keep their shapes.
 
     Raises:
@@ -91,6 +99,9 @@ def make(
         latents=bool(LATENT_KEYS & set(keys)),
         memory=bool(MEMORY_KEYS & set(keys)),
         movers=movers,
+        start_from=start_from,
+        num_start_views=num_start_views,
+        up=up,
     )
     return NavigationEnv(
         world,

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from mirage_env import geometry
 from mirage_env.envs.options import ResetOptions
 from mirage_env.simulators.base import Camera, Simulator, View
+from mirage_env.simulators.rooms.splits import SPLITS
 
 if TYPE_CHECKING:
     from mirage_env.simulators.imagined import ImaginedSimulator
     from mirage_env.world import WorldModel
 
-SIMULATORS = ("mirage", "rooms")
-LATER = ("mesh", "habitat")
+SIMULATORS = ("mirage", "rooms", "mesh")
+LATER = ("habitat",)
+TRUE = ("rooms", "mesh")
+"""Simulators that imagined worlds can start from."""
+MAX_START_VIEWS = 8
 IMAGINE = ("always", "new", "never")
 START_DEPTHS = ("estimated", "true")
 AGENT_RADIUS = 0.18
@@ -37,6 +42,9 @@ def make_simulator(
     latents: bool,
     memory: bool,
     movers: int = 0,
+    start_from: str = "rooms",
+    num_start_views: int = 1,
+    up: Sequence[float] | None = None,
 ) -> Simulator:
     """The simulator that ``make`` describes.
 
@@ -45,18 +53,18 @@ def make_simulator(
         latents: whether views must carry latents.
         memory: whether views must carry memory and visible.
         movers: how many move in each true home.
+        start_from, num_start_views, up: as ``make`` has them.
     """
     _check_names(simulator, imagine, start_depth)
+    _check_start(start_from, num_start_views)
     if not isinstance(simulator, str):
         if movers:
             raise ValueError("movers are made for simulators by name; give them to your own: RoomsSimulator(movers=2)")
         return _remembering(simulator, model, memory) if latents and world_of(simulator) is None else simulator
     camera = _camera(resolution, hfov, camera_height)
-    from mirage_env.simulators.rooms.simulator import RoomsSimulator
-
-    rooms = RoomsSimulator(scenes, camera, AGENT_RADIUS, allow_sliding, samples=COLOUR_SAMPLES, movers=movers)
-    if simulator == "rooms":
-        return _remembering(rooms, model, memory) if latents else rooms
+    true = _true(start_from if simulator == "mirage" else simulator, scenes, camera, allow_sliding, movers, up)
+    if simulator != "mirage":
+        return _remembering(true, model, memory) if latents else true
     from mirage_env.simulators.imagined import ImaginedSimulator
 
     world = _load(model)
@@ -65,14 +73,33 @@ def make_simulator(
         Simulator,
         ImaginedSimulator(
             world,
-            rooms,
+            true,
             camera=camera,
             agent_radius=AGENT_RADIUS,
             allow_sliding=allow_sliding,
             imagine=cast(Any, imagine),
             start_depth=cast(Any, start_depth),
+            num_start_views=num_start_views,
         ),
     )
+
+
+def _true(
+    name: str, scenes: Any, camera: Camera, allow_sliding: bool, movers: int, up: Sequence[float] | None
+) -> Simulator:
+    if name == "rooms":
+        from mirage_env.simulators.rooms.simulator import RoomsSimulator
+
+        if up is not None:
+            raise ValueError('up is the axis of scene files; leave it out unless the simulator or start_from is "mesh"')
+        return RoomsSimulator(scenes, camera, AGENT_RADIUS, allow_sliding, samples=COLOUR_SAMPLES, movers=movers)
+    from mirage_env.simulators.mesh.simulator import MeshSimulator
+
+    if movers:
+        raise ValueError(f"nobody moves in scene files: movers must be 0 with {name!r}, got {movers}")
+    if isinstance(scenes, str) and scenes in SPLITS:
+        raise ValueError(f"scenes must name scene files with {name!r}, such as scenes='home.glb', got {scenes!r}")
+    return MeshSimulator(scenes, camera, AGENT_RADIUS, allow_sliding, samples=1, up=up)
 
 
 def is_imagined(simulator: Simulator) -> bool:
@@ -115,7 +142,7 @@ def _check_names(simulator: Any, imagine: str, start_depth: str) -> None:
         if simulator not in SIMULATORS:
             raise ValueError(
                 f"unknown simulator {simulator!r}; valid are {', '.join(SIMULATORS)} or a Simulator object "
-                f"({' and '.join(LATER)} come with a later release)"
+                f"({' and '.join(LATER)} comes with a later release)"
             )
     elif not isinstance(simulator, Simulator):
         raise TypeError(
@@ -125,6 +152,14 @@ def _check_names(simulator: Any, imagine: str, start_depth: str) -> None:
         raise ValueError(f"unknown imagine {imagine!r}; valid are {', '.join(IMAGINE)}")
     if start_depth not in START_DEPTHS:
         raise ValueError(f"unknown start_depth {start_depth!r}; valid are {', '.join(START_DEPTHS)}")
+
+
+def _check_start(start_from: Any, num_start_views: Any) -> None:
+    if start_from not in TRUE:
+        raise ValueError(f"unknown start_from {start_from!r}; imagined worlds start from {' or '.join(TRUE)}")
+    whole = isinstance(num_start_views, int) and not isinstance(num_start_views, bool)
+    if not whole or not 1 <= num_start_views <= MAX_START_VIEWS:
+        raise ValueError(f"num_start_views must be a whole number from 1 to {MAX_START_VIEWS}, got {num_start_views!r}")
 
 
 def _camera(resolution: int, hfov: float, camera_height: float) -> Camera:

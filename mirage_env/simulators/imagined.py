@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, Protocol, cast, get_args
 
 import numpy as np
 
@@ -63,6 +63,16 @@ class ImaginedSnapshot(NamedTuple):
     opening: StartView | None
 
 
+class ViewSource(Protocol):
+    """A true simulator that shows its scene from anywhere."""
+
+    camera: Camera
+
+    def render_views(self, poses: Any) -> tuple[Array, Array]:
+        """Images (B, H, W, 3) uint8 and z-depth (B, H, W) from T_world_camera (B, 4, 4)."""
+        ...
+
+
 class TopDown(NamedTuple):
     """What is known of the floor plan: rows go with z, columns with x.
 
@@ -97,6 +107,8 @@ class ImaginedSimulator:
         imagine: see ``WorldModel.step_batch``.
         start_depth: "estimated" from the start view, or the source's "true" depth of it.
         seed: of what is imagined from the next reset on; may be assigned.
+        num_start_views: how many views of the source a world begins with, 1 or more: the start view, and others from
+            its place at equal angles all round. Of a ``StartView`` there is one.
     """
 
     def __init__(
@@ -109,7 +121,10 @@ class ImaginedSimulator:
         imagine: Imagine = "new",
         start_depth: StartDepth = "estimated",
         seed: int = 0,
+        num_start_views: int = 1,
     ) -> None:
+        if num_start_views < 1:
+            raise ValueError(f"a world begins with at least 1 view, got num_start_views {num_start_views!r}")
         if not (math.isfinite(agent_radius) and 0 <= agent_radius < 1):
             raise ValueError(f"agent_radius must lie in [0, 1) metres, got {agent_radius!r}")
         if imagine not in get_args(Imagine):
@@ -124,6 +139,7 @@ class ImaginedSimulator:
         self.imagine: Imagine = imagine
         self.start_depth: StartDepth = start_depth
         self.seed = int(seed)
+        self.num_start_views = int(num_start_views)
         self._now: ImaginedSnapshot | None = None
         self._navigation: tuple[OccupancyGrid, float, GridNavigation] | None = None
         self._closed = False
@@ -166,6 +182,8 @@ class ImaginedSimulator:
             frame_hfov=self.camera.hfov,
             resolution=self.camera.resolution,
         )
+        if opening is None:
+            state = self._looked_round(state, view)
         place = Place.of_camera(np.asarray(view.pose, dtype=np.float64), height)
         pose = place.pose(self.camera.height)
         if self._is_own_view(view, pose):
@@ -309,6 +327,20 @@ class ImaginedSimulator:
         if same and np.array_equal(navigation.blocked, blocked):
             return navigation
         return GridNavigation(blocked, grid.origin, grid.cell, self.agent_radius, outside_free=True)
+
+    def _looked_round(self, state: WorldState, view: StartView) -> WorldState:
+        """The state after the source's other start views; its last view is still the first one."""
+        if self.num_start_views == 1:
+            return state
+        source = cast(ViewSource, self.source)
+        angles = math.tau * np.arange(1, self.num_start_views) / self.num_start_views
+        (x, y, z), yaw = geometry.agent_pose(view.pose, source.camera.height)
+        poses = np.stack([geometry.camera_pose((x, y, z), yaw + angle, source.camera.height) for angle in angles])
+        seen = state
+        for pose, image, depth in zip(poses, *source.render_views(poses), strict=True):
+            true_depth = depth if self.start_depth == "true" else None
+            seen = self.world.observe(seen, image, pose, true_depth, source.camera.hfov)
+        return dataclasses.replace(seen, pose=state.pose, latents=state.latents)
 
     def _posed(self, view: StartView, start: AgentStart | None) -> StartView:
         if start is not None:

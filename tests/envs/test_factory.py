@@ -20,8 +20,12 @@ from tests.small_world import small_world
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"simulator": "unreal"}, "unknown simulator 'unreal'; valid are mirage, rooms or a Simulator object"),
-        ({"simulator": "mesh"}, "simulator 'mesh' comes with a later release; this one has mirage, rooms"),
+        ({"simulator": "unreal"}, "unknown simulator 'unreal'; valid are mirage, rooms, mesh or a Simulator object"),
+        ({"simulator": "mesh"}, "scenes must name scene files with 'mesh', such as scenes='home.glb', got 'val'"),
+        ({"simulator": "mesh", "scenes": "a.glb", "movers": 1}, "nobody moves in scene files: movers must be 0"),
+        ({"start_from": "moon"}, "unknown start_from 'moon'; imagined worlds start from rooms or mesh"),
+        ({"num_start_views": 9}, "num_start_views must be a whole number from 1 to 8, got 9"),
+        ({"up": (0, 1, 0)}, "up is the axis of scene files"),
         ({"simulator": "habitat"}, "simulator 'habitat' comes with a later release"),
         ({"scenes": "house"}, "unknown scenes 'house'; valid are train, val, test, toy"),
         ({"observations": "video"}, "unknown observations 'video'; valid are rgb, depth, latent, memory, visible"),
@@ -46,7 +50,7 @@ def test_what_does_not_exist_is_refused(env_id: str, arguments: dict[str, Any], 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"simulator": 3}, "simulator must be mirage, rooms or a Simulator object, got int"),
+        ({"simulator": 3}, "simulator must be mirage, rooms, mesh or a Simulator object, got int"),
         ({"observations": 3}, "observations must be a name or a sequence of names, got int"),
         ({"model": 3}, "model must be a name, a folder or a WorldModel, got int"),
     ],

@@ -361,3 +361,23 @@ def test_names_and_numbers_that_make_no_sense_are_refused(world: WorldModel, pho
     for use, message in wrong:
         with pytest.raises(ValueError, match=message):
             use()
+
+
+def test_a_world_may_begin_with_views_all_round(world: WorldModel) -> None:
+    start = AgentStart((0.3, 0.0, 1.0), 0.5)
+    ahead, behind = (geometry.camera_pose(start.position, start.yaw + turn, 1.25) for turn in (0.0, math.pi))
+    shares = {}
+    for count in (1, 4):
+        simulator = toy(world, start_depth="true", num_start_views=count)
+        frame = simulator.reset("toy", start)
+        np.testing.assert_allclose(frame.pose, ahead, atol=1e-6)
+        state = simulator.state
+        K = geometry.scale_intrinsics(SMALL.intrinsics, 1 / world.codec.stride)
+        view = state.memory.read(behind, K, tuple(frame.latents.shape[-2:]))
+        shares[count] = float(view.visible.float().mean())
+        assert count == 1 or not view.imagined.any()
+    assert shares[1] < 0.1 and shares[4] > 0.8
+    first = toy(world, start_depth="true").reset("toy", start)
+    assert torch.equal(frame.latents, first.latents)
+    with pytest.raises(ValueError, match="at least 1 view"):
+        toy(world, num_start_views=0)

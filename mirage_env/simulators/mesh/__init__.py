@@ -1,0 +1,1 @@
+"""True scenes from files of triangles, by the rules of habitat-sim."""

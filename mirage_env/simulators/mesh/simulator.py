@@ -1,0 +1,220 @@
+"""The true simulator over scene files."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mirage_env import geometry
+from mirage_env.geometry import Array
+from mirage_env.simulators.agent import Place, go
+from mirage_env.simulators.base import AgentStart, Camera, Motion
+from mirage_env.simulators.mesh.navigation import MeshNavigation
+from mirage_env.simulators.mesh.prepared import PreparedScene, prepare_scene
+from mirage_env.simulators.views import RenderedView, render
+
+_FLOOR_TOLERANCE = 0.5
+
+
+class MeshSnapshot(NamedTuple):
+    """A whole state of ``MeshSimulator``, as a value.
+
+    Attributes:
+        scene: path of the scene file.
+        place: where the agent is.
+    """
+
+    scene: str
+    place: Place
+
+
+class MeshSimulator:
+    """Ground truth: an agent in a scene that a file holds, seen and walked as in habitat-sim.
+
+    Fulfils ``mirage_env.simulators.base.Simulator``. The camera may be replaced by assignment at any time; the next
+    view uses it. Views are unlit; faces are transparent from behind.
+
+    Args:
+        scenes: a scene file (.glb, .gltf, .obj or .ply), or several.
+        camera: the agent's camera.
+        agent_radius: metres.
+        allow_sliding: whether a blocked agent slides along the wall.
+        samples: colour samples per pixel, 1 or 4. habitat-sim takes 1.
+        up: the file's axis that points up, (x, y, z); None: as a ``<name>.stage_config.json`` beside the file says,
+            else +Z for .glb, as habitat-sim assumes.
+    """
+
+    def __init__(
+        self,
+        scenes: Any,
+        camera: Camera | None = None,
+        agent_radius: float = 0.18,
+        allow_sliding: bool = True,
+        samples: int = 1,
+        up: Sequence[float] | None = None,
+    ) -> None:
+        if samples not in (1, 4):
+            raise ValueError(f"samples must be 1 or 4 per pixel, got {samples!r}")
+        if not (math.isfinite(agent_radius) and 0 <= agent_radius < 1):
+            raise ValueError(f"agent_radius must lie in [0, 1) metres, got {agent_radius!r}")
+        self.scenes = scene_files(scenes)
+        self.camera = Camera() if camera is None else camera
+        self.agent_radius = float(agent_radius)
+        self.allow_sliding = bool(allow_sliding)
+        self.samples = samples
+        self.up = None if up is None else tuple(float(x) for x in up)
+        self._opened: PreparedScene | None = None
+        self._state: MeshSnapshot | None = None
+        self._closed = False
+
+    def reset(self, scene: Any = None, start: AgentStart | None = None) -> RenderedView:
+        """Open a scene file (None: keep the present one, at first the first of ``scenes``) and place the agent.
+
+        The agent's feet go to the floor at the start's place, which may lie up to 0.5 m above or below it.
+
+        Raises:
+            FileNotFoundError, ValueError: one sentence on a scene that cannot be opened or a start where the agent
+                cannot stand.
+        """
+        self._check_open()
+        if scene is None:
+            scene = self.scenes[0] if self._state is None else self._state.scene
+        (scene,) = scene_files(scene)
+        opened = prepare_scene(scene, self.agent_radius, self.up)
+        start = opened.default_start if start is None else start
+        if not isinstance(start, AgentStart):
+            raise TypeError(f"start must be an AgentStart(position, yaw), got {type(start).__name__}")
+        position = np.asarray(start.position, dtype=np.float64)
+        if position.shape != (3,) or not np.isfinite(position).all() or not math.isfinite(start.yaw):
+            raise ValueError(f"a start needs three finite coordinates and a finite yaw, got {start}")
+        if not _stands(opened.navigation, position):
+            x, y, z = position
+            raise ValueError(
+                f"the agent cannot start at ({x:.2f}, {y:.2f}, {z:.2f}) in {Path(scene).name}, which is not navigable; "
+                "take a start from sample_navigable_point"
+            )
+        x, y, z = map(float, position)
+        self._opened = opened
+        self._state = MeshSnapshot(scene, Place((x, y, z), math.remainder(start.yaw, math.tau)))
+        return self._view()
+
+    def step(self, motion: Motion) -> tuple[RenderedView, bool]:
+        """Move the agent or, by a ``CameraMotion``, the camera alone; the new view, and whether the agent collided.
+
+        A ``FloorMotion`` after free camera motions goes on from the floor below the camera (the nearest navigable
+        place), level again.
+        """
+        state = self._present()
+        there = go(self.navigation, state.place, motion, None, self.camera.height, self.allow_sliding)
+        self._state = state._replace(place=there.place)
+        return self._view(), there.collided
+
+    def snapshot(self) -> MeshSnapshot:
+        """The whole state as an immutable value; ``restore`` returns to it any number of times."""
+        return self._present()
+
+    def restore(self, snapshot: MeshSnapshot) -> RenderedView:
+        """Return to a snapshot of this or another ``MeshSimulator``."""
+        self._check_open()
+        if not isinstance(snapshot, MeshSnapshot):
+            raise TypeError(f"restore needs what MeshSimulator.snapshot() gave, got {type(snapshot).__name__}")
+        self._opened = prepare_scene(snapshot.scene, self.agent_radius, self.up)
+        self._state = snapshot
+        return self._view()
+
+    def is_navigable(self, position: Any) -> bool:
+        """Whether the agent can stand at position (3,), within 0.5 m of the floor's height."""
+        return _stands(self.navigation, np.asarray(position, dtype=np.float64))
+
+    def geodesic_distance(self, a: Any, b: Any) -> float:
+        """Metres along the floor from a (3,) to b (3,); ``inf`` where there is no way. Repeated goals b are cheap."""
+        return self.navigation.geodesic_distance(a, b)
+
+    def shortest_path(self, a: Any, b: Any) -> Array:
+        """Corners (N, 3) of a shortest path from a to b, both included; (0, 3) where there is no way."""
+        return self.navigation.shortest_path(a, b)
+
+    def sample_navigable_point(self, rng: np.random.Generator) -> Array:
+        """A navigable point (3,), uniform over the navigable area of all floors and islands."""
+        return self.navigation.sample(rng)
+
+    def render_views(self, poses: Any) -> tuple[Array, Array]:
+        """Views of the present scene from any poses.
+
+        Args:
+            poses: T_world_camera (B, 4, 4); one (4, 4) is a batch of one.
+
+        Returns:
+            Images (B, H, W, 3) uint8 and z-depth (B, H, W) float32.
+        """
+        self._present()
+        assert self._opened is not None
+        return render(self._opened, geometry.check_pose(poses, "poses").reshape(-1, 4, 4), self.camera, self.samples)
+
+    @property
+    def scene(self) -> str:
+        """Path of the present scene."""
+        return self._present().scene
+
+    @property
+    def agent(self) -> AgentStart:
+        """Where the agent stands now."""
+        place = self._present().place
+        return AgentStart(place.position, place.yaw)
+
+    @property
+    def navigation(self) -> MeshNavigation:
+        """The present scene's navigable space."""
+        self._present()
+        assert self._opened is not None
+        return self._opened.navigation
+
+    def close(self) -> None:
+        """Let go of the scene; the simulator cannot be used after."""
+        self._opened = self._state = None
+        self._closed = True
+
+    def _view(self) -> RenderedView:
+        assert self._opened is not None
+        pose = self._present().place.pose(self.camera.height).astype(np.float32)
+        return RenderedView(self._opened, pose, self.camera, self.samples)
+
+    def _present(self) -> MeshSnapshot:
+        self._check_open()
+        if self._state is None:
+            raise RuntimeError("no scene is open yet; call reset first")
+        return self._state
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("this simulator was closed; make a new one")
+
+
+def scene_files(spec: Any) -> tuple[str, ...]:
+    """The scene files that ``spec`` names: a path, or several.
+
+    Raises:
+        TypeError, ValueError, FileNotFoundError: one sentence on what is no file.
+    """
+    several = [spec] if isinstance(spec, str | os.PathLike) else spec
+    if not isinstance(several, Sequence):
+        raise TypeError(f"scenes must be a scene file or a sequence of them, got {type(spec).__name__}")
+    if not several:
+        raise ValueError(f"scenes must name at least one scene file, got an empty {type(spec).__name__}")
+    for path in several:
+        if not isinstance(path, str | os.PathLike):
+            raise TypeError(f"a scene must be the path of a file, got {path!r}")
+        if not Path(path).is_file():
+            raise FileNotFoundError(
+                f"there is no scene file {path}; scenes of this simulator are .glb, .gltf, .obj or .ply"
+            )
+    return tuple(os.fspath(path) for path in several)
+
+
+def _stands(navigation: MeshNavigation, position: Array) -> bool:
+    return navigation.is_navigable(position)
