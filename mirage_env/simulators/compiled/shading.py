@@ -18,9 +18,7 @@ def turned_away(face: Array, normals: Array, directions: Array) -> Array:
     rows = np.empty(len(face), np.int64)
     n = 0
     for i in range(len(face)):
-        along = (
-            directions[i, 0] * normals[i, 0] + directions[i, 1] * normals[i, 1] + directions[i, 2] * normals[i, 2]
-        )
+        along = directions[i, 0] * normals[i, 0] + directions[i, 1] * normals[i, 1] + directions[i, 2] * normals[i, 2]
         if face[i] >= 0 and along > 0:
             rows[n] = i
             n += 1
@@ -141,7 +139,9 @@ def shade(
                         + w11 * ((p11 >> s) & np.uint32(255))
                     )
         for k in range(channels):
-            light[k, i] = light_of[f, k] + across[i] * light_of[f, channels + k] + along[i] * light_of[f, 2 * channels + k]
+            light[k, i] = (
+                light_of[f, k] + across[i] * light_of[f, channels + k] + along[i] * light_of[f, 2 * channels + k]
+            )
         for k in range(3):
             value = found[k]
             if channels:

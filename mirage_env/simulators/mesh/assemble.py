@@ -54,7 +54,7 @@ def assemble(parts: Sequence[Part], materials: Sequence[Material], T: Array) -> 
         if not np.isfinite(corners).all():
             raise ValueError("has texture coordinates that are NaN or infinite; they must be finite")
         number, (su, ou, sv, ov) = textures.of(p.material, corners)
-        uv.append(corners * np.float32([su, sv]) + np.float32([ou, ov]))
+        uv.append(corners * np.array([su, sv], np.float32) + np.array([ou, ov], np.float32))
         material.append(np.full(len(p.faces), number, np.int32))
         if coloured:
             white = np.ones((len(p.faces), 3, 3), np.float32)
@@ -101,7 +101,7 @@ def _rim(u: Array) -> float:
 
 
 def _texture(m: Material, rims: tuple[float, ...]) -> _Texture:
-    factor = np.float32(m.factor)
+    factor = np.array(m.factor, np.float32)
     image = np.full((1, 1, 4), 255, np.uint8) if m.image is None else m.image
     if (factor != 1).any():
         image = (image * factor + np.float32(0.5)).astype(np.uint8)

@@ -8,7 +8,6 @@ habitat-sim takes a bare ``.glb`` as z-up (front +y), every other bare file as y
 from __future__ import annotations
 
 import json
-import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -102,9 +101,7 @@ def read_stage_config(path: Path) -> StageConfig:
         for name, default in (("up", _Y_UP), ("front", _FRONT_OF_Y_UP))
     )
     if abs(up @ front) > _SQUARE:
-        warnings.warn(
-            f"up and front in {path} are not at right angles; as in habitat-sim, the scene is taken as y-up", stacklevel=2
-        )
+        warnings.warn(f"up and front in {path} are not at right angles: y-up, as in habitat-sim", stacklevel=2)
         up, front = _Y_UP, _FRONT_OF_Y_UP
     scale = _three(fields.get("scale", (1, 1, 1)), f"scale in {path}")
     if not (scale > 0).all():

@@ -20,7 +20,9 @@ _WRAPS = {33071: "clamp", 33648: "mirror", 10497: "repeat"}
 _NEAREST = 9728
 _KTX2, _BASIS = b"\xabKTX 20\xbb", b"sB"
 _COMPRESSED = ("KHR_texture_basisu", "GOOGLE_texture_basis", "EXT_texture_astc", "MSFT_texture_dds", "KHR_texture_ktx")
-_MAX_DEPTH = 10_000
+_UNDRESSED = (0.54, 0.48, 0.33, 1.0)
+"""Without material or vertex colours. habitat-sim lights such surfaces alone, white ones, by the environment map that
+it brings: they look different from all sides, and about so on average."""
 
 
 def read_gltf(path: Path) -> SceneParts:
@@ -31,7 +33,14 @@ def read_gltf(path: Path) -> SceneParts:
         ValueError: one sentence on what is wrong with it.
     """
     file = GltfFile(path)
-    placed = list(_placed_meshes(file))
+    try:
+        return _read(file)
+    except (TypeError, AttributeError, KeyError, IndexError, OverflowError) as error:  # JSON of another shape
+        raise file.refusal(f"is broken: its JSON is not shaped as glTF's ({str(error)[:80]})") from None
+
+
+def _read(file: GltfFile) -> SceneParts:
+    placed = _placed_meshes(file)
     _check_size(file, [mesh for mesh, _ in placed])
     materials = _Materials(file)
     parts: list[Part] = []
@@ -52,19 +61,19 @@ def _placed_meshes(file: GltfFile) -> list[tuple[int, Array]]:
     roots = file.entry("scenes", file.json.get("scene", 0)).get("nodes", [])
     seen: set[int] = set()
     placed = []
-    todo = [(root, np.eye(4), 0) for root in _indices(file, roots, "a scene's nodes")[::-1]]
+    todo = [(root, np.eye(4)) for root in _indices(file, roots, "a scene's nodes")[::-1]]
     while todo:
-        index, T_parent, depth = todo.pop()
+        index, T_parent = todo.pop()
         node = file.entry("nodes", index)
-        if index in seen or depth > _MAX_DEPTH:
-            raise file.refusal(f"is broken: nodes[{index}] is its own ancestor or has two parents; nodes must be a tree")
+        if index in seen:
+            raise file.refusal(f"is broken: nodes[{index}] has two parents or is its own ancestor")
         seen.add(index)
         T = T_parent @ _transform(file, node, index)
         if "mesh" in node:
             file.entry("meshes", node["mesh"])
             placed.append((node["mesh"], T))
         children = _indices(file, node.get("children", []), f"the children of nodes[{index}]")
-        todo += [(child, T, depth + 1) for child in children[::-1]]
+        todo += [(child, T) for child in children[::-1]]
     return placed
 
 
@@ -142,7 +151,7 @@ def _primitive(file: GltfFile, primitive: dict[str, Any], mesh: int, materials: 
     for name, values in (("texture coordinates", uv), ("colours", colours)):
         if values is not None and len(values) != len(vertices):
             raise file.refusal(f"is broken: meshes[{mesh}] has {len(vertices):,} vertices and {len(values):,} {name}")
-    material, uv = materials.place(primitive.get("material"), uv)
+    material, uv = materials.place(primitive.get("material"), uv, colours is not None)
     return Part(vertices, faces, uv, colours, material)
 
 
@@ -184,34 +193,36 @@ class _Materials:
     def __init__(self, file: GltfFile) -> None:
         self.materials: list[Material] = []
         self._file = file
-        self._read: dict[int | None, tuple[int, Array | None]] = {}
+        self._read: dict[int, tuple[int, Array | None]] = {}
         self._images: dict[int, Array] = {}
         self._budget = TexelBudget()
 
-    def place(self, index: Any, uv: Array | None) -> tuple[int, Array | None]:
-        """The number of a material, and texture coordinates moved as it asks for."""
+    def place(self, index: Any, uv: Array | None, coloured: bool) -> tuple[int, Array | None]:
+        """The number of a material (None: that of surfaces without one), and texture coordinates as it moves them."""
         if index is not None:
             self._file.entry("materials", index)
-        if index not in self._read:
-            material, T = self._material(index)
-            self._read[index] = len(self.materials), T
+        key = -1 - coloured if index is None else index
+        if key not in self._read:
+            if index is None:
+                material, T = Material() if coloured else Material(factor=_UNDRESSED), None
+            else:
+                material, T = self._material(index)
+            self._read[key] = len(self.materials), T
             self.materials.append(material)
-        number, T = self._read[index]
+        number, T = self._read[key]
         if uv is not None and T is not None:
             uv = uv @ T[:2, :2].T + T[:2, 2]
         return number, uv
 
-    def _material(self, index: int | None) -> tuple[Material, Array | None]:
+    def _material(self, index: int) -> tuple[Material, Array | None]:
         """A material, and what moves its texture coordinates (3, 3), if anything does."""
-        if index is None:
-            return Material(), None
         file, entry = self._file, self._file.entry("materials", index)
-        look, colour, texture = entry.get("pbrMetallicRoughness", {}), "baseColorFactor", "baseColorTexture"
-        glossy = _object(entry.get("extensions")).get("KHR_materials_pbrSpecularGlossiness")
-        if isinstance(glossy, dict) and not look:
+        look, colour, texture = _object(entry.get("pbrMetallicRoughness")), "baseColorFactor", "baseColorTexture"
+        glossy = _object(_object(entry.get("extensions")).get("KHR_materials_pbrSpecularGlossiness"))
+        if glossy and not look:
             look, colour, texture = glossy, "diffuseFactor", "diffuseTexture"
-        look = _object(look)
-        r, g, b, a = file.numbers(look.get(colour, [1, 1, 1, 1]), 4, f"{colour} of materials[{index}]").clip(0, 1).tolist()
+        factor = file.numbers(look.get(colour, [1, 1, 1, 1]), 4, f"{colour} of materials[{index}]")
+        r, g, b, a = factor.clip(0, 1).tolist()
         cutoff = None
         if entry.get("alphaMode") == "MASK":
             cutoff = float(file.numbers([entry.get("alphaCutoff", 0.5)], 1, f"alphaCutoff of materials[{index}]")[0])
@@ -249,11 +260,17 @@ class _Materials:
             kind = "KHR_texture_basisu"
             raise file.refusal(f"has textures of the extension {kind}, which cannot be decoded; {_fix(kind)}")
         try:
-            with Image.open(io.BytesIO(data)) as image:
-                self._budget.spend(image, f"{name} of {file.path}")
-                return rgba(image)
-        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-            raise file.refusal(f"has a damaged texture: {name} cannot be decoded ({str(error)[:80]})") from None
+            image = Image.open(io.BytesIO(data))
+        except Exception as error:  # whatever a damaged file makes of a decoder
+            raise self._damaged(name, error) from None
+        self._budget.spend(image, f"{name} of {file.path}")
+        try:
+            return rgba(image)
+        except Exception as error:
+            raise self._damaged(name, error) from None
+
+    def _damaged(self, name: str, error: Exception) -> ValueError:
+        return self._file.refusal(f"has a damaged texture: {name} cannot be decoded ({str(error)[:80]})")
 
 
 def _fix(extension: str) -> str:

@@ -1,8 +1,8 @@
 """The container of glTF 2.0: JSON, buffers and accessors, checked before anything is allocated.
 
 trimesh also reads glTF, and reads geometry alike (a test compares). It drops what habitat-sim's picture depends on,
-though: samplers, texture transforms, normalised integers, sparse accessors; it says nothing of a missing texture; and it
-believes every length that a file declares.
+though: samplers, texture transforms, normalised integers, sparse accessors; it says nothing of a missing texture; and
+it believes every length that a file declares.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _UNDERSTOOD = ("KHR_mesh_quantization", "KHR_texture_transform", "EXT_texture_we
 _ADVICE = {
     "KHR_draco_mesh_compression": "decompress it, for example with: gltf-transform copy in.glb out.glb",
     "EXT_meshopt_compression": "decompress it, for example with: gltf-transform copy in.glb out.glb",
-    "KHR_texture_basisu": "use the scene's PNG/JPEG version, or convert it: gltf-transform ktxdecompress in.glb out.glb",
+    "KHR_texture_basisu": "take the scene with PNG textures, or run: gltf-transform ktxdecompress in.glb out.glb",
 }
 
 
@@ -49,6 +49,7 @@ class GltfFile:
             if name not in _UNDERSTOOD and not str(name).startswith("KHR_materials_"):
                 raise self.refusal(f"needs the extension {name}, which is not supported; {advice(name)}")
         self._buffers: dict[int, bytes | memoryview] = {}
+        self._checked: dict[str, list[dict[str, Any]]] = {}
 
     @property
     def digest(self) -> str:
@@ -61,10 +62,12 @@ class GltfFile:
 
     def all(self, kind: str) -> list[dict[str, Any]]:
         """The JSON objects of one kind: "nodes", "meshes" and so on."""
-        entries = self.json.get(kind, [])
-        if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
-            raise self.refusal(f"is broken: {kind} must be a list of objects")
-        return entries
+        if kind not in self._checked:
+            entries = self.json.get(kind, [])
+            if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
+                raise self.refusal(f"is broken: {kind} must be a list of objects")
+            self._checked[kind] = entries
+        return self._checked[kind]
 
     def entry(self, kind: str, index: Any) -> dict[str, Any]:
         """One JSON object by its index."""
@@ -93,6 +96,9 @@ class GltfFile:
     def view(self, index: Any) -> memoryview:
         """The bytes of a buffer view."""
         entry = self.entry("bufferViews", index)
+        if "EXT_meshopt_compression" in entry.get("extensions", ()):
+            name = "EXT_meshopt_compression"
+            raise self.refusal(f"has data compressed by {name}, which is not supported; {advice(name)}")
         offset, length = self.count(entry, "byteOffset", 0), self.count(entry, "byteLength")
         buffer = self._buffer(entry.get("buffer"))
         if offset + length > len(buffer):
@@ -140,7 +146,9 @@ class GltfFile:
             raise self.refusal(f"is broken: {name} has elements of {size} bytes every {stride} bytes")
         needed = offset + (count - 1) * stride + size if count else offset
         if needed > len(data):
-            raise self.refusal(f"is broken: {name} declares {count:,} elements, {needed:,} bytes, but has {len(data):,}")
+            raise self.refusal(
+                f"is broken: {name} declares {count:,} elements, {needed:,} bytes, but has {len(data):,}"
+            )
         return np.ndarray((count, width), dtype, data, offset, (stride, dtype.itemsize))
 
     def _sparse(self, sparse: Any, index: Any, values: Array) -> Array:

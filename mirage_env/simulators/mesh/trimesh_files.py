@@ -60,7 +60,7 @@ def _part(mesh: Any, T: Array, material: int) -> Part:
         faces = faces[:, ::-1]
     uv = colours = None
     if mesh.visual.kind == "texture" and mesh.visual.uv is not None:
-        uv = np.asarray(mesh.visual.uv, dtype=np.float32) * np.float32([1, -1]) + np.float32([0, 1])
+        uv = np.asarray(mesh.visual.uv, dtype=np.float32) * np.array([1, -1], np.float32) + np.array([0, 1], np.float32)
     elif mesh.visual.kind == "vertex":
         colours = np.asarray(mesh.visual.vertex_colors, dtype=np.float32) / np.float32(255)
     elif mesh.visual.kind == "face":
@@ -74,10 +74,10 @@ def _material(visual: Any, name: str, budget: TexelBudget) -> Material:
         return Material()
     material = visual.material
     image = getattr(material, "image", None) or getattr(material, "baseColorTexture", None)
-    colour = tuple(int(c) for c in material.main_color)
-    if colour == _TRIMESH_GREY and image is not None:
-        colour = (255, 255, 255, 255)
-    r, g, b, a = (c / 255 for c in colour)
+    colour = np.asarray(material.main_color, dtype=np.float64)
+    if tuple(colour) == _TRIMESH_GREY and image is not None:
+        colour = np.full(4, 255.0)
+    r, g, b, a = (colour / 255).tolist()
     if not isinstance(image, Image.Image):
         return Material(factor=(r, g, b, a))
     budget.spend(image, name)
