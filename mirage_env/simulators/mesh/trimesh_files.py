@@ -54,7 +54,8 @@ def read_with_trimesh(path: Path) -> SceneParts:
 
 
 def _part(mesh: Any, T: Array, material: int) -> Part:
-    vertices = np.asarray(mesh.vertices, dtype=np.float64) @ T[:3, :3].T + T[:3, 3]
+    with np.errstate(over="ignore", invalid="ignore"):  # vertices are checked once they are placed
+        vertices = np.asarray(mesh.vertices, dtype=np.float64) @ T[:3, :3].T + T[:3, 3]
     faces = np.asarray(mesh.faces, dtype=np.int64)
     if np.linalg.det(T[:3, :3]) < 0:
         faces = faces[:, ::-1]
