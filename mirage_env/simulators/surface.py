@@ -48,6 +48,11 @@ class FaceTable:
         if mesh.light is not None:
             self.light = _light_columns(mesh.light)
 
+    @property
+    def arrays(self) -> tuple[Array, Array, Array]:
+        """Gradients of u and v in texels per metre and the normal (F, 3, 3), corner 0 (F, 3) and its u, v (F, 2)."""
+        return self._vectors, self._corner, self._texel
+
     def relit(self, light: Array) -> FaceTable:
         """The same faces under another light, (F, 3) or (F, 3, 3) factors at their corners."""
         other = copy.copy(self)
