@@ -120,7 +120,7 @@ def _episodes(dataset: dict[str, Any], path: Path) -> list[Episode]:
     for number, told in enumerate(dataset["episodes"]):
         try:
             if not isinstance(told, dict):
-                raise ValueError(f"episode number {number} (from 0) is a {type(told).__name__}, not a dictionary")
+                raise ValueError(f"episode number {number} (from 0) is of type {type(told).__name__}, not a dictionary")
             _check_task(told, path)
             made.append(_episode(told, number, path))
         except _OtherTask:
