@@ -49,6 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     from mirage_env import __version__
     from mirage_env.commands.bench import add_bench
+    from mirage_env.commands.collect import add_collect
     from mirage_env.commands.evaluate import add_evaluate
 
     parser = _Parser(prog="mirage-env", description="Worlds imagined from one image, as environments for robots.")
@@ -57,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.set_defaults(interrupted="nothing more was written")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_demo, _add_info, _add_collect, _add_train, add_evaluate, add_bench):
+    for add in (_add_demo, _add_info, add_collect, _add_train, add_evaluate, add_bench):
         add(commands, common)
     return parser
 
@@ -130,50 +131,6 @@ def _info(arguments: argparse.Namespace) -> None:
     if arguments.json:
         write_json(arguments.json, info)
     print(describe(info))
-
-
-def _add_collect(commands: Any, common: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser(
-        "collect",
-        parents=[common],
-        help="walk through scenes and keep images, depth and poses for training",
-        description="One shard per episode. Those that are there already are kept: run it again to go on, or for more.",
-    )
-    parser.add_argument("--simulator", choices=["rooms"], default="rooms", help="where to walk (rooms)")
-    parser.add_argument("--scenes", default="train", help="a split, 'toy', seeds '3,5,8' or a range '0:100' (train)")
-    parser.add_argument("--episodes", type=int, required=True, metavar="N", help="how many in all")
-    parser.add_argument("--steps", type=int, default=64, help="frames per episode (64)")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the shards")
-    parser.add_argument("--workers", type=int, default=2, help="processes (2)")
-    parser.add_argument("--seed", type=int, default=0, help="0 or above (0)")
-    parser.add_argument("--resolution", type=int, default=128, help="pixels per side (128)")
-    parser.add_argument("--hfov", type=float, default=90.0, metavar="DEG", help="of most episodes (90)")
-    parser.add_argument("--samples", type=int, choices=[1, 4], default=4, help="colour samples per pixel (4)")
-    parser.add_argument("--episodes-per-scene", type=int, default=4, metavar="N", help="consecutive ones (4)")
-    parser.set_defaults(run=_collect, interrupted="whole episodes were kept: run the same command again to go on")
-
-
-def _collect(arguments: argparse.Namespace) -> None:
-    from functools import partial
-
-    from mirage_env.data.collect import collect
-    from mirage_env.simulators.rooms.simulator import RoomsSimulator
-    from mirage_env.simulators.rooms.splits import resolve_scenes
-
-    scenes = resolve_scenes(parse_scenes(arguments.scenes))
-    paths = collect(
-        partial(RoomsSimulator, scenes, samples=arguments.samples),
-        arguments.out,
-        arguments.episodes,
-        steps=arguments.steps,
-        seed=arguments.seed,
-        workers=arguments.workers,
-        scenes=scenes,
-        resolution=arguments.resolution,
-        hfov=arguments.hfov,
-        episodes_per_scene=arguments.episodes_per_scene,
-    )
-    print(f"{len(paths)} episodes of {arguments.steps} frames in {arguments.out}")
 
 
 def _add_train(commands: Any, common: argparse.ArgumentParser) -> None:

@@ -7,13 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirage_env.envs.actions import make_actions
-from mirage_env.envs.navigation import (
-    NavigationEnv,
-    check_actions_fit,
-    check_max_episode_steps,
-    check_render_mode,
-)
+from mirage_env.envs.checks import check_actions_fit, check_max_episode_steps, check_render_mode
+from mirage_env.envs.navigation import NavigationEnv
 from mirage_env.envs.observations import LATENT_KEYS, MEMORY_KEYS, check_keys
+from mirage_env.envs.playlist import Playlist, check_rooms, make_playlist
 from mirage_env.envs.worlds import make_simulator
 from mirage_env.simulators.base import Simulator
 from mirage_env.tasks.free_camera import FreeCamera
@@ -21,6 +18,7 @@ from mirage_env.tasks.point_nav import PointNav
 from mirage_env.tasks.task import Task
 
 if TYPE_CHECKING:
+    from mirage_env.data.episodes import Episode
     from mirage_env.world import WorldModel
 
 
@@ -47,6 +45,9 @@ def make(
     num_start_views: int = 1,
     up: Sequence[float] | None = None,
     flatten: bool = True,
+    episodes: str | Path | Sequence[Episode] | Playlist | None = None,
+    scenes_dir: str | Path | None = None,
+    episode_order: str = "file",
 ) -> NavigationEnv:
     """An environment in which this task is to be done.
 
@@ -77,6 +78,10 @@ def make(
             angles.
         up: the axis of scene files that points up, such as (0, 1, 0); None: as their stage_config.json says, else +Z.
         flatten: make vectors of all observations but images, as stable-baselines3 asks; False: keep their shapes.
+        episodes: a file of PointNav episodes (habitat-lab's ``.json.gz``), or ``mirage_env.data.episodes.Episode``
+            values, to be played instead of sampled ones; ``scenes`` are theirs then. See docs/episodes.md.
+        scenes_dir: the folder in which their scene files are.
+        episode_order: "file", or "shuffled" by the seeds of resets.
 
     Raises:
         ValueError, FileNotFoundError: one sentence on the first argument that is wrong.
@@ -86,6 +91,12 @@ def make(
     check_actions_fit(mapping.kind, task)
     check_render_mode(render_mode)
     check_max_episode_steps(max_episode_steps)
+    playlist = None
+    if episodes is not None:
+        playlist = _playlist_for(task, simulator, scenes, episodes, scenes_dir, episode_order)
+        scenes = tuple(dict.fromkeys(playlist.scenes))
+    elif scenes_dir is not None or episode_order != "file":
+        raise ValueError('scenes_dir and episode_order are of the episodes of a file; give episodes="....json.gz", too')
     world = make_simulator(
         simulator,
         scenes=scenes,
@@ -113,7 +124,21 @@ def make(
         max_episode_steps=max_episode_steps,
         # These simulators hold nothing but memory, so that a closed environment can be reset again: checkers do that.
         owns_simulator=False,
+        playlist=playlist,
     )
+
+
+def _playlist_for(
+    task: Task, simulator: str | Simulator, scenes: Any, episodes: Any, scenes_dir: str | Path | None, order: str
+) -> Playlist:
+    if not task.has_goal:
+        raise ValueError(f"{task.name} has no goal; play the episodes of a file in Mirage/PointNav-v0")
+    if not (isinstance(scenes, str) and scenes == "val"):
+        raise ValueError("the episodes of a file say in which scenes they are; leave scenes out")
+    playlist = make_playlist(episodes, scenes_dir, order)
+    if simulator in ("mirage", "rooms"):
+        check_rooms(playlist)
+    return playlist
 
 
 def make_free_camera(**arguments: Any) -> NavigationEnv:

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,17 +16,17 @@ from gymnasium.error import ResetNeeded
 
 from mirage_env import geometry
 from mirage_env.envs.actions import Actions, Command
+from mirage_env.envs.checks import RENDER_MODES, check_actions_fit, check_max_episode_steps, check_render_mode
 from mirage_env.envs.observations import Layout, Moment, make_observations
 from mirage_env.envs.options import ResetOptions, check_options
+from mirage_env.envs.playlist import Listed, Playlist, Turn, listed_episode
 from mirage_env.envs.progress import Progress
-from mirage_env.envs.snapshot import EnvSnapshot, load_snapshot, save_snapshot
+from mirage_env.envs.snapshot import EnvSnapshot, load_snapshot, resumed, save_snapshot
 from mirage_env.envs.worlds import begin_with_image, episode_source, is_imagined, seed_imagination, world_of
 from mirage_env.geometry import Array
 from mirage_env.simulators.base import Simulator, View
 from mirage_env.tasks import measures
 from mirage_env.tasks.task import Task
-
-RENDER_MODES = ["rgb_array"]
 
 
 class NavigationEnv(gymnasium.Env[Any, Any]):
@@ -44,6 +45,7 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         path_length: metres travelled since the start.
         imagined_fraction: how much of the view was imagined, 0 in true worlds.
         pose: T_world_camera (4, 4) float32.
+        episode_id, scene_id: strings; only where the episodes of a file are played.
 
     Args:
         simulator: the world.
@@ -54,6 +56,7 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         render_mode: None or "rgb_array".
         max_episode_steps: truncate after so many steps; None: never (``gymnasium.make`` limits them itself).
         owns_simulator: whether ``close`` closes the simulator.
+        playlist: the episodes to play, in turn; None: every reset samples one. A seed begins the list anew.
 
     Raises:
         ValueError: for names that do not exist, and for parts that do not fit together.
@@ -72,6 +75,7 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         render_mode: str | None = None,
         max_episode_steps: int | None = None,
         owns_simulator: bool = True,
+        playlist: Playlist | None = None,
     ) -> None:
         check_render_mode(render_mode)
         check_max_episode_steps(max_episode_steps)
@@ -84,9 +88,12 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         self.observation_space = self.observations.space
         self.render_mode = render_mode
         self.max_episode_steps = max_episode_steps
+        self.playlist = playlist
         self._owns_simulator = owns_simulator
         self._view: View | None = None
         self._progress: Progress | None = None
+        self._turn: Turn | None = None
+        self._playing = 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode.
@@ -100,16 +107,20 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
                 image: what an imagined world begins with: an array, a PIL image or a file name. The world's origin lies
                     on the floor below its camera, which faces -Z, unless ``pose`` says otherwise.
                 depth, hfov: of that image, z-depth in metres and degrees; None: estimated, and that of the environment.
+                episode: of the file whose episodes are played, its episode_id or (scene_id, episode_id), instead of
+                    the next. Others cannot be given then, and the list goes on from where it was.
 
         Raises:
-            TypeError, ValueError, FileNotFoundError: one sentence on the first option that is wrong.
+            TypeError, ValueError, FileNotFoundError: one sentence on the first option that is wrong, or on an episode
+                of the file that cannot be played in this simulator; the reset after it takes the next one.
         """
-        asked = check_options(options, self.task, is_imagined(self.simulator))
+        asked = check_options(options, self.task, is_imagined(self.simulator), self.playlist)
         super().reset(seed=seed)
         self.abandon()
         # Drawn first, so that what is imagined does not depend on how many tries an episode took.
         seed_imagination(self.simulator, int(self.np_random.integers(2**31)))
-        self._view, goal = self._begin(asked)
+        begin = self._begin if self.playlist is None else partial(self._begin_listed, self.playlist, seed is not None)
+        self._view, goal = begin(asked)
         position = self._agent_position()
         start_pose = np.array(self._view.pose)
         self._progress = Progress.begun(goal, start_pose, position, self._distance_to_goal(position, goal))
@@ -191,7 +202,10 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
             gymnasium.error.ResetNeeded: before the first ``reset``.
         """
         episode, generator = self._episode(), dict(copy.deepcopy(self.np_random.bit_generator.state))
-        return EnvSnapshot(self.simulator.snapshot(), episode, generator)
+        listed = None
+        if self.playlist is not None and self._turn is not None:
+            listed = Listed(self.playlist.fingerprint, self._playing, self._turn)
+        return EnvSnapshot(self.simulator.snapshot(), episode, generator, listed)
 
     def restore(self, snapshot: EnvSnapshot) -> tuple[Any, dict[str, Any]]:
         """Return to a snapshot of this or an equal environment, any number of times: its observation and info.
@@ -203,8 +217,11 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
             raise TypeError(f"restore needs what snapshot() gave, got {type(snapshot).__name__}")
         if (snapshot.progress.goal is not None) != self.task.has_goal:
             raise ValueError(f"the snapshot is of an episode of another task than {self.task.name}")
+        listed = resumed(snapshot.listed, self.playlist)
         self._view = self.simulator.restore(snapshot.world)
         self._progress = snapshot.progress
+        if listed is not None:
+            self._playing, self._turn = listed.playing, listed.turn
         self.np_random.bit_generator.state = copy.deepcopy(snapshot.generator)
         return self._observe(), self._info()
 
@@ -229,7 +246,7 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
             ValueError: the file is truncated, damaged, of a newer version, or of another model, camera or task. Nothing
                 has changed then.
         """
-        return self.restore(load_snapshot(path, self.task.name, self.simulator))
+        return self.restore(load_snapshot(path, self.task.name, self.simulator, self.playlist))
 
     def close(self) -> None:
         """Close the simulator, if it is this environment's own."""
@@ -263,6 +280,16 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
             )
         return view, None if episode.goal is None else np.array(episode.goal)
 
+    def _begin_listed(self, playlist: Playlist, anew: bool, asked: ResetOptions) -> tuple[View, Array]:
+        rng = self.np_random
+        turn = playlist.begin(rng) if anew or self._turn is None else self._turn
+        # Moved on before the episode begins, so that one that cannot be played is passed over.
+        playing, self._turn = playlist.play(turn, rng) if asked.episode is None else (asked.episode, turn)
+        episode = listed_episode(self.simulator, self.task, playlist, playing, rng)
+        view = self.simulator.reset(episode.scene, episode.start)
+        self._playing = playing
+        return view, np.array(episode.goal)
+
     def _agent_position(self) -> Array:
         assert self._view is not None
         return geometry.agent_pose(self._view.pose, self.simulator.camera.height)[0]
@@ -287,7 +314,9 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         assert self._view is not None
         episode, succeeded = self._episode(), self._succeeded()
         ways, scored = (episode.shortest, episode.path_length), episode.goal is not None
-        return {
+        listed = None if self.playlist is None else self.playlist.episodes[self._playing]
+        names = {} if listed is None else {"episode_id": listed.episode_id, "scene_id": listed.scene_id}
+        return names | {
             "success": succeeded,
             "spl": measures.spl(succeeded, *ways) if scored else 0.0,
             "soft_spl": measures.soft_spl(episode.distance, *ways) if scored else 0.0,
@@ -297,27 +326,6 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
             "imagined_fraction": float(getattr(self._view, "imagined_fraction", 0.0)),
             "pose": np.array(self._view.pose, dtype=np.float32),
         }
-
-
-def check_render_mode(render_mode: str | None) -> None:
-    """Raise ValueError unless there is such a render mode."""
-    if render_mode is not None and render_mode not in RENDER_MODES:
-        raise ValueError(f"unknown render_mode {render_mode!r}; valid are None, {', '.join(RENDER_MODES)}")
-
-
-def check_max_episode_steps(steps: int | None) -> None:
-    """Raise ValueError unless an episode can have this many steps at most."""
-    if steps is not None and (not isinstance(steps, int | np.integer) or steps < 1):
-        raise ValueError(f"max_episode_steps must be a positive integer or None, got {steps!r}")
-
-
-def check_actions_fit(kind: str, task: Task) -> None:
-    """Raise ValueError for actions that make no sense in this task."""
-    if kind == "camera" and task.has_goal:
-        raise ValueError(
-            f"camera actions fly freely, but {task.name} is solved on the floor; "
-            "use discrete or velocity actions, or Mirage/FreeCamera-v0"
-        )
 
 
 def _layout(simulator: Simulator) -> Layout:

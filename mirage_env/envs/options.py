@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,10 @@ from mirage_env.images import load_depth, load_image
 from mirage_env.simulators.base import AgentStart
 from mirage_env.tasks.task import Task
 
-OPTIONS = ("scene", "pose", "goal", "image", "depth", "hfov")
+if TYPE_CHECKING:
+    from mirage_env.envs.playlist import Playlist
+
+OPTIONS = ("scene", "pose", "goal", "image", "depth", "hfov", "episode")
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +31,7 @@ class ResetOptions:
         image: (H, W, 3) uint8 that the world begins with.
         depth: its z-depth (H, W) in metres, 0 = unknown.
         hfov: its field of view in degrees.
+        episode: index into the playlist.
     """
 
     scene: Any = None
@@ -36,6 +40,7 @@ class ResetOptions:
     image: Array | None = None
     depth: Array | None = None
     hfov: float | None = None
+    episode: int | None = None
 
     def start(self, camera_height: float) -> AgentStart | None:
         """The agent whose camera is at ``pose``."""
@@ -45,13 +50,16 @@ class ResetOptions:
         return AgentStart((float(x), float(y), float(z)), yaw)
 
 
-def check_options(options: Mapping[str, Any] | None, task: Task, imagined: bool) -> ResetOptions:
+def check_options(
+    options: Mapping[str, Any] | None, task: Task, imagined: bool, playlist: Playlist | None = None
+) -> ResetOptions:
     """The options as values of the right kind.
 
     Args:
         options: of ``reset``; None values count as absent.
         task: decides whether there is a goal.
         imagined: whether the world is imagined, so that it can begin with an image.
+        playlist: the episodes of a file that are played, if any.
 
     Raises:
         TypeError, ValueError, FileNotFoundError: one sentence on the first thing that is wrong.
@@ -64,6 +72,10 @@ def check_options(options: Mapping[str, Any] | None, task: Task, imagined: bool)
     if unknown:
         raise ValueError(f"unknown reset option {', '.join(map(repr, unknown))}; valid are {', '.join(OPTIONS)}")
     given = {name: value for name, value in options.items() if value is not None}
+    if playlist is not None:
+        return _of_playlist(given, playlist)
+    if "episode" in given:
+        raise ValueError('episodes can be picked only from a file of them; make the environment with episodes="..."')
     if "image" in given and not imagined:
         raise ValueError('a world can begin with an image only when it is imagined; use simulator="mirage"')
     if "image" in given and "scene" in given:
@@ -83,6 +95,16 @@ def check_options(options: Mapping[str, Any] | None, task: Task, imagined: bool)
         geometry.check_hfov(given["hfov"])
         given["hfov"] = float(given["hfov"])
     return ResetOptions(**given)
+
+
+def _of_playlist(given: dict[str, Any], playlist: Playlist) -> ResetOptions:
+    others = [repr(name) for name in given if name != "episode"]
+    if others:
+        raise ValueError(
+            f"the episodes of a file say how each begins: the option episode picks one, {', '.join(others)} would "
+            "contradict it"
+        )
+    return ResetOptions(episode=playlist.find(given["episode"]) if given else None)
 
 
 def _check_goal(goal: Any, task: Task) -> Array:

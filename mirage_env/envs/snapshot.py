@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
+from mirage_env.envs.playlist import Listed, Playlist
 from mirage_env.envs.progress import Progress
 from mirage_env.envs.worlds import is_imagined
 from mirage_env.simulators.base import Simulator
@@ -26,11 +27,13 @@ class EnvSnapshot(NamedTuple):
         world: what ``Simulator.snapshot`` gave.
         progress: of the episode.
         generator: state of the environment's random generator, which decides the episodes to come.
+        listed: which episode of its list this is, and which comes next; None without a list.
     """
 
     world: Any
     progress: Progress
     generator: dict[str, Any]
+    listed: Listed | None = None
 
 
 def save_snapshot(snapshot: EnvSnapshot, task: str, path: str | Path) -> None:
@@ -45,12 +48,15 @@ def save_snapshot(snapshot: EnvSnapshot, task: str, path: str | Path) -> None:
         raise TypeError("only imagined worlds can be saved; of a true one snapshot() gives a value to keep in memory")
     tensors, world = snapshot_to_tensors(snapshot.world)
     told = {"world": world, "progress": snapshot.progress.to_numbers(), "generator": snapshot.generator, "task": task}
+    if snapshot.listed is not None:
+        told["listed"] = snapshot.listed
     with atomic_write(path) as temporary:
         save_file(tensors, temporary, {"format": FORMAT, "version": str(VERSION), "snapshot": json.dumps(told)})
 
 
-def load_snapshot(path: str | Path, task: str, simulator: Simulator) -> EnvSnapshot:
-    """The snapshot that ``save_snapshot`` wrote, for the task and simulator that go on; see ``NavigationEnv.load``."""
+def load_snapshot(path: str | Path, task: str, simulator: Simulator, playlist: Playlist | None = None) -> EnvSnapshot:
+    """The snapshot that ``save_snapshot`` wrote, for the task, simulator and list of episodes that go on; see
+    ``NavigationEnv.load``."""
     from mirage_env.memory.io import read_tensors
     from mirage_env.simulators.imagined_file import snapshot_from_tensors
 
@@ -64,6 +70,15 @@ def load_snapshot(path: str | Path, task: str, simulator: Simulator) -> EnvSnaps
         generator = told["generator"]
         np.random.default_rng(0).bit_generator.state = generator
         world = snapshot_from_tensors(tensors, told["world"], cast("ImaginedSimulator", simulator))
-        return EnvSnapshot(world, Progress.from_numbers(told["progress"]), generator)
+        listed = resumed(told.get("listed"), playlist)
+        return EnvSnapshot(world, Progress.from_numbers(told["progress"]), generator, listed)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} does not fit this environment, or is damaged: {error}") from error
+
+
+def resumed(listed: Any, playlist: Playlist | None) -> Listed | None:
+    """The place in the list at which an environment goes on; ValueError if that is of another list, or one has none."""
+    if (listed is None) != (playlist is None):
+        with_, without = ("it", "this environment") if playlist is None else ("this environment", "it")
+        raise ValueError(f"{with_} plays the episodes of a file, {without} does not")
+    return None if playlist is None else playlist.resume(listed)

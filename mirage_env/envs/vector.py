@@ -83,7 +83,7 @@ class NavigationVectorEnv(VectorEnv[Any, Any, Array]):
         self._check_open("reset")
         seeds = check_seeds(seed, self.num_envs)
         shared, mask = split_mask(options, self.num_envs)
-        check_options(shared, self.envs[0].task, is_imagined(self.envs[0].simulator))
+        check_options(shared, self.envs[0].task, is_imagined(self.envs[0].simulator), self.envs[0].playlist)
         chosen = range(self.num_envs) if mask is None else np.flatnonzero(mask).tolist()
         unknown = [i for i in range(self.num_envs) if self._observed[i] is None and i not in chosen]
         if unknown:
@@ -192,7 +192,8 @@ class NavigationVectorEnv(VectorEnv[Any, Any, Array]):
         # All infos have the same keys: what ``_add_info`` does world by world is done key by key.
         everywhere = np.ones(self.num_envs, dtype=np.bool_)
         for key in given[0]:
-            infos[key], infos[f"_{key}"] = np.array([info[key] for info in given]), everywhere.copy()
+            kind = object if isinstance(given[0][key], str) else None
+            infos[key], infos[f"_{key}"] = np.array([info[key] for info in given], dtype=kind), everywhere.copy()
         self._observed = observed
         return self._batched(), np.array(rewards, dtype=np.float64), terminations, truncations, infos
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 from gymnasium.vector import AutoresetMode
 
 from mirage_env.envs import factory
+from mirage_env.envs.playlist import make_playlist
 from mirage_env.envs.vector import NavigationVectorEnv
 from mirage_env.envs.vector_input import check_autoreset_mode, check_num_envs
 from mirage_env.envs.worlds import world_of
@@ -25,6 +27,9 @@ def make_vec(
     model: Any = "tiny",
     autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
     max_episode_steps: int | None = None,
+    episodes: Any = None,
+    scenes_dir: Any = None,
+    episode_order: str = "file",
     **arguments: Any,
 ) -> NavigationVectorEnv:
     """``num_envs`` worlds in which this task is to be done, stepped as one batch.
@@ -36,6 +41,8 @@ def make_vec(
         autoreset_mode: what happens when an episode ends, see ``NavigationVectorEnv``.
         max_episode_steps: truncate after so many steps; None or -1: never. ``gymnasium.make_vec`` gives 500 unless it
             is told otherwise.
+        episodes, scenes_dir, episode_order: as for ``factory.make``; world i plays every ``num_envs``-th episode, from
+            the i-th on.
         arguments: the others of ``factory.make``, the same for all worlds.
 
     Raises:
@@ -44,9 +51,13 @@ def make_vec(
     count = check_num_envs(num_envs)
     mode = check_autoreset_mode(autoreset_mode)
     limit = None if max_episode_steps == -1 else max_episode_steps
+    listed = {"episodes": None, "scenes_dir": scenes_dir, "episode_order": episode_order}
+    playlist = None if episodes is None else make_playlist(episodes, scenes_dir, episode_order)
     envs = []
-    for one in _one_per_world(simulator, count):
-        envs.append(factory.make(task, simulator=one, model=model, max_episode_steps=limit, **arguments))
+    for i, one in enumerate(_one_per_world(simulator, count)):
+        if playlist is not None:
+            listed["episodes"] = dataclasses.replace(playlist, world=i, worlds=count)
+        envs.append(factory.make(task, simulator=one, model=model, max_episode_steps=limit, **listed, **arguments))
         model = world_of(envs[0].simulator) or model
     return NavigationVectorEnv(envs, mode)
 
