@@ -43,7 +43,7 @@ def make(
     movers: int = 0,
     start_from: str = "rooms",
     num_start_views: int = 1,
-    up: Sequence[float] | None = None,
+    up: str | Sequence[float] | None = None,
     flatten: bool = True,
     episodes: str | Path | Sequence[Episode] | Playlist | None = None,
     scenes_dir: str | Path | None = None,
@@ -76,7 +76,8 @@ def make(
         start_from: "rooms" or "mesh", where imagined worlds take their start views and goals.
         num_start_views: 1 to 8, how many true views an imagined world begins with: from the start, all round, at equal
             angles.
-        up: the axis of scene files that points up, such as (0, 1, 0); None: as their stage_config.json says, else +Z.
+        up: the axis of scene files that points up, "y", "-z" or three numbers; None: as their stage_config.json says,
+            else that of Habitat (z for a bare .glb).
         flatten: make vectors of all observations but images, as stable-baselines3 asks; False: keep their shapes.
         episodes: a file of PointNav episodes (habitat-lab's ``.json.gz``), or ``mirage_env.data.episodes.Episode``
             values, to be played instead of sampled ones; ``scenes`` are theirs then. See docs/episodes.md.

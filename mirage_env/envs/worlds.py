@@ -44,7 +44,7 @@ def make_simulator(
     movers: int = 0,
     start_from: str = "rooms",
     num_start_views: int = 1,
-    up: Sequence[float] | None = None,
+    up: str | Sequence[float] | None = None,
 ) -> Simulator:
     """The simulator that ``make`` describes.
 
@@ -85,7 +85,7 @@ def make_simulator(
 
 
 def _true(
-    name: str, scenes: Any, camera: Camera, allow_sliding: bool, movers: int, up: Sequence[float] | None
+    name: str, scenes: Any, camera: Camera, allow_sliding: bool, movers: int, up: str | Sequence[float] | None
 ) -> Simulator:
     if name == "rooms":
         from mirage_env.simulators.rooms.simulator import RoomsSimulator

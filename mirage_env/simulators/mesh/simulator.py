@@ -14,11 +14,10 @@ from mirage_env import geometry
 from mirage_env.geometry import Array
 from mirage_env.simulators.agent import Place, go
 from mirage_env.simulators.base import AgentStart, Camera, Motion
+from mirage_env.simulators.mesh.axes import Axis
 from mirage_env.simulators.mesh.navigation import MeshNavigation
 from mirage_env.simulators.mesh.prepared import PreparedScene, prepare_scene
 from mirage_env.simulators.views import RenderedView, render
-
-_FLOOR_TOLERANCE = 0.5
 
 
 class MeshSnapshot(NamedTuple):
@@ -45,8 +44,8 @@ class MeshSimulator:
         agent_radius: metres.
         allow_sliding: whether a blocked agent slides along the wall.
         samples: colour samples per pixel, 1 or 4. habitat-sim takes 1.
-        up: the file's axis that points up, (x, y, z); None: as a ``<name>.stage_config.json`` beside the file says,
-            else +Z for .glb, as habitat-sim assumes.
+        up, front: which way up and ahead are in the files, see ``load_scene``; None: as a stage configuration beside
+            the file says, else habitat-sim's rule (a bare .glb is z-up).
     """
 
     def __init__(
@@ -56,7 +55,8 @@ class MeshSimulator:
         agent_radius: float = 0.18,
         allow_sliding: bool = True,
         samples: int = 1,
-        up: Sequence[float] | None = None,
+        up: Axis | None = None,
+        front: Axis | None = None,
     ) -> None:
         if samples not in (1, 4):
             raise ValueError(f"samples must be 1 or 4 per pixel, got {samples!r}")
@@ -67,7 +67,7 @@ class MeshSimulator:
         self.agent_radius = float(agent_radius)
         self.allow_sliding = bool(allow_sliding)
         self.samples = samples
-        self.up = None if up is None else tuple(float(x) for x in up)
+        self.up, self.front = up, front
         self._opened: PreparedScene | None = None
         self._state: MeshSnapshot | None = None
         self._closed = False
@@ -85,14 +85,14 @@ class MeshSimulator:
         if scene is None:
             scene = self.scenes[0] if self._state is None else self._state.scene
         (scene,) = scene_files(scene)
-        opened = prepare_scene(scene, self.agent_radius, self.up)
+        opened = self._prepared(scene)
         start = opened.default_start if start is None else start
         if not isinstance(start, AgentStart):
             raise TypeError(f"start must be an AgentStart(position, yaw), got {type(start).__name__}")
         position = np.asarray(start.position, dtype=np.float64)
         if position.shape != (3,) or not np.isfinite(position).all() or not math.isfinite(start.yaw):
             raise ValueError(f"a start needs three finite coordinates and a finite yaw, got {start}")
-        if not _stands(opened.navigation, position):
+        if not opened.navigation.is_navigable(position):
             x, y, z = position
             raise ValueError(
                 f"the agent cannot start at ({x:.2f}, {y:.2f}, {z:.2f}) in {Path(scene).name}, which is not navigable; "
@@ -123,13 +123,13 @@ class MeshSimulator:
         self._check_open()
         if not isinstance(snapshot, MeshSnapshot):
             raise TypeError(f"restore needs what MeshSimulator.snapshot() gave, got {type(snapshot).__name__}")
-        self._opened = prepare_scene(snapshot.scene, self.agent_radius, self.up)
+        self._opened = self._prepared(snapshot.scene)
         self._state = snapshot
         return self._view()
 
     def is_navigable(self, position: Any) -> bool:
         """Whether the agent can stand at position (3,), within 0.5 m of the floor's height."""
-        return _stands(self.navigation, np.asarray(position, dtype=np.float64))
+        return self.navigation.is_navigable(position)
 
     def geodesic_distance(self, a: Any, b: Any) -> float:
         """Metres along the floor from a (3,) to b (3,); ``inf`` where there is no way. Repeated goals b are cheap."""
@@ -179,6 +179,12 @@ class MeshSimulator:
         self._opened = self._state = None
         self._closed = True
 
+    def _prepared(self, scene: str) -> PreparedScene:
+        known = self._opened
+        if known is not None and self._state is not None and self._state.scene == scene:
+            return known
+        return prepare_scene(scene, self.agent_radius, self.up, self.front)
+
     def _view(self) -> RenderedView:
         assert self._opened is not None
         pose = self._present().place.pose(self.camera.height).astype(np.float32)
@@ -214,7 +220,3 @@ def scene_files(spec: Any) -> tuple[str, ...]:
                 f"there is no scene file {path}; scenes of this simulator are .glb, .gltf, .obj or .ply"
             )
     return tuple(os.fspath(path) for path in several)
-
-
-def _stands(navigation: MeshNavigation, position: Array) -> bool:
-    return navigation.is_navigable(position)
