@@ -206,6 +206,13 @@ def parse_scenes(text: str) -> Any:
         return text
 
 
+def scenes_of(simulator: str, words: Sequence[str]) -> Any:
+    """Scenes as written on the command line for a true simulator: files of "mesh", else see ``parse_scenes``."""
+    if simulator == "mesh":
+        return list(words)
+    return parse_scenes(",".join(words))
+
+
 def _scene(text: str) -> int | str:
     try:
         return int(text)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mirage_env.simulators.base import Simulator
 
 WALKS: dict[str, Any] = {"steps": 64, "workers": 2, "resolution": 128, "hfov": 90.0, "samples": 4}
 """Options that walks alone have, and their values where nothing is said."""
@@ -22,8 +26,14 @@ def add_collect(commands: Any, common: argparse.ArgumentParser) -> None:
         description="Into a folder: one shard of images per walk. Those that are there already are kept: run it again "
         "to go on, or for more. Into a file named *.json.gz: PointNav episodes that habitat-lab and gym.make read.",
     )
-    parser.add_argument("--simulator", choices=["rooms"], default="rooms", help="where to walk (rooms)")
-    parser.add_argument("--scenes", default="train", help="a split, 'toy', seeds '3,5,8' or a range '0:100' (train)")
+    parser.add_argument("--simulator", choices=["rooms", "mesh"], default="rooms", help="where to walk (rooms)")
+    parser.add_argument(
+        "--scenes",
+        nargs="+",
+        default=["train"],
+        metavar="SCENE",
+        help="a split, 'toy', seeds '3,5,8' or a range '0:100' (train); of mesh, scene files",
+    )
     parser.add_argument("--episodes", type=int, required=True, metavar="N", help="how many in all")
     parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="folder of the shards, or *.json.gz")
     parser.add_argument("--seed", type=int, default=0, help="0 or above (0)")
@@ -55,17 +65,11 @@ def _collect(arguments: argparse.Namespace) -> None:
 
 
 def _collect_walks(arguments: argparse.Namespace) -> None:
-    from functools import partial
-
-    from mirage_env.cli import parse_scenes
     from mirage_env.data.collect import collect
-    from mirage_env.simulators.rooms.simulator import RoomsSimulator
-    from mirage_env.simulators.rooms.splits import resolve_scenes
 
-    scenes = resolve_scenes(parse_scenes(arguments.scenes))
     asked = {name: getattr(arguments, name) for name in WALKS}
     options = {name: WALKS[name] if value is None else value for name, value in asked.items()}
-    simulator = partial(RoomsSimulator, scenes, samples=options.pop("samples"))
+    simulator, scenes = _simulator_and_scenes(arguments, options.pop("samples"))
     paths = collect(
         simulator,
         arguments.out,
@@ -79,20 +83,16 @@ def _collect_walks(arguments: argparse.Namespace) -> None:
 
 
 def _collect_episodes(arguments: argparse.Namespace) -> None:
-    from mirage_env.cli import parse_scenes
     from mirage_env.data.episodes import write_episodes
     from mirage_env.data.generate_episodes import EpisodeRule, generate_episodes
     from mirage_env.files import writable_folder
-    from mirage_env.simulators.rooms.simulator import RoomsSimulator
-    from mirage_env.simulators.rooms.splits import resolve_scenes
 
     limits = {name: getattr(arguments, name) for name in ("min_distance", "max_distance", "min_ratio")}
     rule = EpisodeRule(**{name: value for name, value in limits.items() if value is not None})
     writable_folder(arguments.out.parent)
-    scenes = resolve_scenes(parse_scenes(arguments.scenes))
-    simulator = RoomsSimulator(scenes)
+    make, scenes = _simulator_and_scenes(arguments)
     episodes = generate_episodes(
-        simulator,
+        make(),
         scenes,
         arguments.episodes,
         arguments.seed,
@@ -104,6 +104,27 @@ def _collect_episodes(arguments: argparse.Namespace) -> None:
     write_episodes(arguments.out, episodes)
     opened = len({episode.scene_id for episode in episodes})
     print(f"{len(episodes)} PointNav episodes in {opened} scenes in {arguments.out}")
+
+
+def _simulator_and_scenes(
+    arguments: argparse.Namespace, samples: int = 1
+) -> tuple[Callable[[], Simulator], Sequence[Any]]:
+    """What makes the simulator that was asked for, also in another process, and the scenes to open."""
+    from functools import partial
+
+    from mirage_env.cli import scenes_of
+
+    named = scenes_of(arguments.simulator, arguments.scenes)
+    if arguments.simulator == "mesh":
+        from mirage_env.simulators.mesh.simulator import MeshSimulator, scene_files
+
+        files = scene_files(named)
+        return partial(MeshSimulator, files, samples=samples), files
+    from mirage_env.simulators.rooms.simulator import RoomsSimulator
+    from mirage_env.simulators.rooms.splits import resolve_scenes
+
+    scenes = resolve_scenes(named)
+    return partial(RoomsSimulator, scenes, samples=samples), scenes
 
 
 def _refuse(arguments: argparse.Namespace, names: Any, what: str) -> None:

@@ -23,8 +23,14 @@ def _add_world(kinds: Any, common: argparse.ArgumentParser) -> None:
         description="Imagines walks through true scenes from one view each and writes report.json, report.md and "
         "pictures. What was measured is kept: run it again to go on, or for more episodes and parts.",
     )
-    parser.add_argument("--simulator", default="rooms", metavar="NAME", help="where the truth comes from (rooms)")
-    parser.add_argument("--scenes", default="val", help="a split, 'toy', seeds '3,5,8' or a range '0:100' (val)")
+    parser.add_argument("--simulator", default="rooms", metavar="NAME", help="the truth: rooms or mesh (rooms)")
+    parser.add_argument(
+        "--scenes",
+        nargs="+",
+        default=["val"],
+        metavar="SCENE",
+        help="a split, 'toy', seeds '3,5,8' or a range '0:100' (val); of mesh, scene files",
+    )
     parser.add_argument("--episodes", type=int, metavar="N", help="how many in all (64; with --quick 8)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the report")
     parser.add_argument("--model", default="tiny", help="bundled name, folder or hub id (tiny)")
@@ -41,7 +47,7 @@ def _add_world(kinds: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _world(arguments: argparse.Namespace) -> None:
-    from mirage_env.cli import parse_scenes
+    from mirage_env.cli import scenes_of
     from mirage_env.evaluation.evaluate import evaluate_world
     from mirage_env.evaluation.provenance import write_json
     from mirage_env.evaluation.report_text import number
@@ -50,7 +56,7 @@ def _world(arguments: argparse.Namespace) -> None:
         arguments.out,
         arguments.model,
         arguments.simulator,
-        parse_scenes(arguments.scenes),
+        scenes_of(arguments.simulator, arguments.scenes),
         arguments.episodes,
         seed=arguments.seed,
         depth=arguments.depth,

@@ -33,6 +33,7 @@ class PreparedScene(RenderedScene):
 
     scene: MeshScene
     navigation: MeshNavigation
+    agent_radius: float
 
     @cached_property
     def raycaster(self) -> SceneRaycaster:
@@ -64,4 +65,4 @@ def prepare_scene(
     """
     scene = open_scene(path, up, front)
     settings = NavigationSettings(agent_radius=agent_radius)
-    return PreparedScene(scene, MeshNavigation(open_navmesh(scene, settings)))
+    return PreparedScene(scene, MeshNavigation(open_navmesh(scene, settings)), agent_radius)

@@ -181,7 +181,7 @@ class MeshSimulator:
 
     def _prepared(self, scene: str) -> PreparedScene:
         known = self._opened
-        if known is not None and self._state is not None and self._state.scene == scene:
+        if known and self._state and self._state.scene == scene and known.agent_radius == self.agent_radius:
             return known
         return prepare_scene(scene, self.agent_radius, self.up, self.front)
 
