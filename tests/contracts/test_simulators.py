@@ -6,7 +6,10 @@ A simulator joins by an entry in ``SIMULATORS``.
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,11 +18,22 @@ from mirage_env import geometry
 from mirage_env.geometry import Array
 from mirage_env.simulators.base import AgentStart, Camera, CameraMotion, FloorMotion, Motion, Simulator, View
 from mirage_env.simulators.imagined import ImaginedSimulator
+from mirage_env.simulators.mesh.simulator import MeshSimulator
 from mirage_env.simulators.remembering import RememberingSimulator
 from mirage_env.simulators.rooms.simulator import RoomsSimulator
+from tests.simulators.mesh.files import box_room
 from tests.small_world import small_world
 
+
+@cache
+def scene_file() -> Path:
+    """A room in a file that lives as long as the tests."""
+    return box_room(Path(_FILES.name) / "room.glb")
+
+
+_FILES = tempfile.TemporaryDirectory()
 SIMULATORS: dict[str, Callable[[], Simulator]] = {
+    "mesh box": lambda: MeshSimulator(scene_file(), Camera(32, 90.0, 1.25)),
     "rooms toy": lambda: RoomsSimulator("toy", Camera(32, 90.0, 1.25)),
     "rooms val": lambda: RoomsSimulator("val", Camera(32, 79.0, 1.1)),
     "imagined toy": lambda: ImaginedSimulator(small_world(), RoomsSimulator("toy", SMALL), SMALL, start_depth="true"),
