@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mirage_env.simulators.base import Simulator
 
 WALKS: dict[str, Any] = {"steps": 64, "workers": 2, "resolution": 128, "hfov": 90.0, "samples": 4}
 """Options that walks alone have, and their values where nothing is said."""
@@ -55,19 +59,13 @@ def _collect(arguments: argparse.Namespace) -> None:
 
 
 def _collect_walks(arguments: argparse.Namespace) -> None:
-    from functools import partial
-
-    from mirage_env.cli import parse_scenes
     from mirage_env.data.collect import collect
-    from mirage_env.simulators.rooms.simulator import RoomsSimulator
-    from mirage_env.simulators.rooms.splits import resolve_scenes
 
-    scenes = resolve_scenes(parse_scenes(arguments.scenes))
     asked = {name: getattr(arguments, name) for name in WALKS}
     options = {name: WALKS[name] if value is None else value for name, value in asked.items()}
-    simulator = partial(RoomsSimulator, scenes, samples=options.pop("samples"))
+    make_simulator, scenes = _simulator(arguments, options.pop("samples"))
     paths = collect(
-        simulator,
+        make_simulator,
         arguments.out,
         arguments.episodes,
         seed=arguments.seed,
@@ -79,20 +77,16 @@ def _collect_walks(arguments: argparse.Namespace) -> None:
 
 
 def _collect_episodes(arguments: argparse.Namespace) -> None:
-    from mirage_env.cli import parse_scenes
     from mirage_env.data.episodes import write_episodes
     from mirage_env.data.generate_episodes import EpisodeRule, generate_episodes
     from mirage_env.files import writable_folder
-    from mirage_env.simulators.rooms.simulator import RoomsSimulator
-    from mirage_env.simulators.rooms.splits import resolve_scenes
 
     limits = {name: getattr(arguments, name) for name in ("min_distance", "max_distance", "min_ratio")}
     rule = EpisodeRule(**{name: value for name, value in limits.items() if value is not None})
+    make_simulator, scenes = _simulator(arguments)
     writable_folder(arguments.out.parent)
-    scenes = resolve_scenes(parse_scenes(arguments.scenes))
-    simulator = RoomsSimulator(scenes)
     episodes = generate_episodes(
-        simulator,
+        make_simulator(),
         scenes,
         arguments.episodes,
         arguments.seed,
@@ -104,6 +98,18 @@ def _collect_episodes(arguments: argparse.Namespace) -> None:
     write_episodes(arguments.out, episodes)
     opened = len({episode.scene_id for episode in episodes})
     print(f"{len(episodes)} PointNav episodes in {opened} scenes in {arguments.out}")
+
+
+def _simulator(arguments: argparse.Namespace, samples: int = 1) -> tuple[Callable[[], Simulator], Sequence[Any]]:
+    """What makes the simulator that was asked for, in any process, and its scenes."""
+    from functools import partial
+
+    from mirage_env.cli import parse_scenes
+    from mirage_env.simulators.rooms.simulator import RoomsSimulator
+    from mirage_env.simulators.rooms.splits import resolve_scenes
+
+    scenes = resolve_scenes(parse_scenes(arguments.scenes))
+    return partial(RoomsSimulator, scenes, samples=samples), scenes
 
 
 def _refuse(arguments: argparse.Namespace, names: Any, what: str) -> None:
