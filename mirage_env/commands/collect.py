@@ -69,9 +69,9 @@ def _collect_walks(arguments: argparse.Namespace) -> None:
 
     asked = {name: getattr(arguments, name) for name in WALKS}
     options = {name: WALKS[name] if value is None else value for name, value in asked.items()}
-    simulator, scenes = _simulator_and_scenes(arguments, options.pop("samples"))
+    make_simulator, scenes = _simulator(arguments, options.pop("samples"))
     paths = collect(
-        simulator,
+        make_simulator,
         arguments.out,
         arguments.episodes,
         seed=arguments.seed,
@@ -89,10 +89,10 @@ def _collect_episodes(arguments: argparse.Namespace) -> None:
 
     limits = {name: getattr(arguments, name) for name in ("min_distance", "max_distance", "min_ratio")}
     rule = EpisodeRule(**{name: value for name, value in limits.items() if value is not None})
+    make_simulator, scenes = _simulator(arguments)
     writable_folder(arguments.out.parent)
-    make, scenes = _simulator_and_scenes(arguments)
     episodes = generate_episodes(
-        make(),
+        make_simulator(),
         scenes,
         arguments.episodes,
         arguments.seed,
@@ -106,9 +106,7 @@ def _collect_episodes(arguments: argparse.Namespace) -> None:
     print(f"{len(episodes)} PointNav episodes in {opened} scenes in {arguments.out}")
 
 
-def _simulator_and_scenes(
-    arguments: argparse.Namespace, samples: int = 1
-) -> tuple[Callable[[], Simulator], Sequence[Any]]:
+def _simulator(arguments: argparse.Namespace, samples: int = 1) -> tuple[Callable[[], Simulator], Sequence[Any]]:
     """What makes the simulator that was asked for, also in another process, and the scenes to open."""
     from functools import partial
 

@@ -94,7 +94,7 @@ def make(
     check_max_episode_steps(max_episode_steps)
     playlist = None
     if episodes is not None:
-        playlist = _playlist_for(task, simulator, scenes, episodes, scenes_dir, episode_order)
+        playlist = _playlist_for(task, simulator, start_from, scenes, episodes, scenes_dir, episode_order)
         scenes = tuple(dict.fromkeys(playlist.scenes))
     elif scenes_dir is not None or episode_order != "file":
         raise ValueError('scenes_dir and episode_order are of the episodes of a file; give episodes="....json.gz", too')
@@ -130,14 +130,20 @@ def make(
 
 
 def _playlist_for(
-    task: Task, simulator: str | Simulator, scenes: Any, episodes: Any, scenes_dir: str | Path | None, order: str
+    task: Task,
+    simulator: str | Simulator,
+    start_from: str,
+    scenes: Any,
+    episodes: Any,
+    scenes_dir: str | Path | None,
+    order: str,
 ) -> Playlist:
     if not task.has_goal:
         raise ValueError(f"{task.name} has no goal; play the episodes of a file in Mirage/PointNav-v0")
     if not (isinstance(scenes, str) and scenes == "val"):
         raise ValueError("the episodes of a file say in which scenes they are; leave scenes out")
     playlist = make_playlist(episodes, scenes_dir, order)
-    if simulator in ("mirage", "rooms"):
+    if simulator == "rooms" or (simulator == "mirage" and start_from == "rooms"):
         check_rooms(playlist)
     return playlist
 

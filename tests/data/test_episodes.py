@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirage_env import geometry
@@ -128,6 +128,7 @@ numbers = st.floats(-1e6, 1e6)
 points = st.tuples(numbers, numbers, numbers)
 
 
+@settings(max_examples=20)
 @given(points, st.floats(-math.pi, math.pi), points, st.none() | st.floats(0, 3), st.text(min_size=1))
 def test_numbers_and_names_come_back_exactly(start: Any, yaw: float, goal: Any, radius: Any, name: str) -> None:
     made = Episode(name, name, start, rotation_of(yaw), (Goal(goal, radius),), {"geodesic_distance": 1.5, "a": [name]})

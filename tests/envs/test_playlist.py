@@ -275,6 +275,29 @@ def test_an_episode_that_cannot_be_played_is_named_and_passed_over(
     assert env.reset()[1]["episode_id"] == "e2"
 
 
+class Filed(RoomsSimulator):
+    """Rooms whose scenes are files, as those of other simulators: a file holds the seed."""
+
+    def reset(self, scene: Any = None, start: AgentStart | None = None) -> Any:
+        return super().reset(int(Path(scene).read_text()) if isinstance(scene, str | Path) else scene, start)
+
+
+def test_scene_files_are_opened_from_their_folder(episodes: list[Episode], tmp_path: Path) -> None:
+    path, other = tmp_path / "scans" / "home.glb", tmp_path / "scans" / "second.glb"
+    path.parent.mkdir()
+    path.write_text(str(HOME))
+    other.write_text(str(HOME + 1))
+    made = generate_episodes(Filed(HOME), [path, str(other)], 4, episodes_per_scene=2, scenes_dir=tmp_path)  # type: ignore[arg-type]
+    assert [one.scene_id for one in made] == ["scans/home.glb"] * 2 + ["scans/second.glb"] * 2
+    prefixed = [dataclasses.replace(one, scene_id=f"data/scene_datasets/{one.scene_id}") for one in made]
+    write_episodes(tmp_path / "val.json.gz", prefixed)
+    env = rooms(tmp_path / "val.json.gz", simulator=Filed("toy", Camera(SIZE)), scenes_dir=tmp_path)
+    for one, seed in zip(prefixed, (HOME, HOME, HOME + 1, HOME + 1), strict=True):
+        _, info = env.reset()
+        assert (info["scene_id"], env.simulator.scene) == (one.scene_id, seed)  # type: ignore[attr-defined]
+        assert info["distance_to_goal"] == pytest.approx(one.geodesic_distance, abs=1e-5)
+
+
 class Sceneless(RoomsSimulator):
     """Rooms that know no scene."""
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from mirage_env import kernels
 from mirage_env.geometry import Array
-from mirage_env.simulators.mesh.filtering import TrilinearAtlas
 from mirage_env.simulators.mesh.alpha import Holes
+from mirage_env.simulators.mesh.filtering import TrilinearAtlas
 from mirage_env.simulators.mesh.scene import MeshScene
 from mirage_env.simulators.raycast import Raycaster
 
