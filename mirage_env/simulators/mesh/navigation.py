@@ -174,6 +174,7 @@ class MeshNavigation:
         goal = start + _checked(displacement, "displacement")
         end = np.empty(3, dtype=np.float32)
         step(self.mesh, start, goal, bool(allow_sliding), end)
+        end = goal + (end - goal)  # Habitat moves back what was too much; rounding keeps up with it
         asked, moved = goal - start, end - start
         collided = float(moved @ moved) + COLLISION_SLACK < float(asked @ asked)
         return end.astype(np.float64), collided

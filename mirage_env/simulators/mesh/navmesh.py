@@ -33,8 +33,8 @@ class NavMesh(NamedTuple):
         border: (T, 3) bool, whether the edge of a triangle from corner i to the next lies on its polygon's border.
         usable: (P,) bool; polygons without area are not.
         island: (P,) int32, the connected part that each polygon belongs to.
-        order: (P,) int32, the order in which polygons are looked through, as in Detour.
-        boxes: (P, 6) int32, low and high x, y, z of the polygons in cells.
+        order: (P + 1,) int32, the order in which polygons are looked through, as in Detour; the first comes once more.
+        boxes: (P + 1, 6) int32, low and high x, y, z in cells of the polygons in that order.
         cell: (2,) float32, cell size and the height that is stepped over.
     """
 
@@ -123,6 +123,10 @@ def assembled(polygons: Polygons, detail: Detail, grid: Grid, settings: Navigati
     total = np.concatenate([[0], np.cumsum(np.linalg.norm(edge, axis=1) / 2)])
     area = np.diff(total[detail.start])
     boxes = _boxes(detail, grid)
+    # Detour's search tree ends in a node too many, all zeros: the first polygon is also found from the low corner.
+    order = np.array([*_search_order(boxes, np.arange(len(boxes))), 0], dtype=np.int32)
+    boxes = boxes[order]
+    boxes[-1] = 0
     high = grid.high.copy()
     high[1] += settings.height_cells * grid.cell_height
     return NavMesh(
@@ -136,7 +140,7 @@ def assembled(polygons: Polygons, detail: Detail, grid: Grid, settings: Navigati
         detail.border,
         area >= _SMALLEST_AREA,
         _islands(polygons.neighbours),
-        np.array(_search_order(boxes, np.arange(len(boxes))), dtype=np.int32),
+        order,
         boxes,
         np.array([grid.cell, settings.max_climb], dtype=np.float32),
     )

@@ -110,7 +110,7 @@ def nearest(mesh: Any, point: Any, island: int, out: Any) -> int:
             continue
         apart = False
         for k in range(3):
-            apart = apart or box[k] > mesh.boxes[p, k + 3] or box[k + 3] < mesh.boxes[p, k]
+            apart = apart or box[k] > mesh.boxes[n, k + 3] or box[k + 3] < mesh.boxes[n, k]
         if apart:
             continue
         if height_on(mesh, p, point, place):
