@@ -1,30 +1,24 @@
 """Polygons with whole-number corners: what lies left of what, and holes joined to the outline around them.
 
-Corners are rows (x, height, z); the outline runs so that the inside lies where ``left`` says. After J. O'Rourke,
-"Computational Geometry in C", 1998, as Recast uses it.
+Corners are tuples (x, height, z); the outline runs so that the inside lies where ``in_cone`` says. After J. O'Rourke,
+"Computational Geometry in C", 1998, as Recast uses it. Plain Python: contours have few corners, whole numbers are exact.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
-import numpy as np
-
-from mirage_env.geometry import Array
-from mirage_env.simulators.mesh.loops import loop
+Corner = tuple[int, int, int]
+Ring = Sequence[Corner]
 
 
-def join_holes(outline: Array, holes: list[Array]) -> tuple[Array, list[int]]:
-    """The outline with the holes joined by the shortest cuts that cross nothing, and the holes that cannot be.
-
-    Args:
-        outline: (K, 3) int64.
-        holes: (K_i, 3) int64 each.
-    """
-    leftmost = [int(np.lexsort((hole[:, 2], hole[:, 0]))[0]) for hole in holes]
-    order = sorted(range(len(holes)), key=lambda i: (holes[i][leftmost[i], 0], holes[i][leftmost[i], 2]))
+def join_holes(outline: Ring, holes: Sequence[Ring]) -> tuple[list[Corner], list[int]]:
+    """The outline with the holes joined by the shortest cuts that cross nothing, and the holes that cannot be."""
+    outline = list(outline)
+    leftmost = [min(range(len(hole)), key=lambda k, hole=hole: (hole[k][0], hole[k][2])) for hole in holes]
+    order = sorted(range(len(holes)), key=lambda i: (holes[i][leftmost[i]][0], holes[i][leftmost[i]][2]))
     # Recast leaves out the edges at one corner too many, by a slip that decides on cuts: this keeps what it reads there.
-    skipped = np.zeros(len(outline) + sum(map(len, holes)), dtype=np.int64)
+    skipped = [0] * (len(outline) + sum(map(len, holes)))
     left_over = []
     for turn, i in enumerate(order):
         cut = _cut(outline, holes, order, turn, leftmost[i], skipped)
@@ -32,25 +26,26 @@ def join_holes(outline: Array, holes: list[Array]) -> tuple[Array, list[int]]:
             left_over.append(i)
             continue
         a, b = cut
-        hole = holes[i]
-        outline = np.concatenate([outline[a:], outline[: a + 1], hole[b:], hole[: b + 1]])
-        holes = [*holes[:i], hole[:0], *holes[i + 1 :]]
+        outline = [*outline[a:], *outline[: a + 1], *holes[i][b:], *holes[i][: b + 1]]
     return outline, left_over
 
 
 def _cut(
-    outline: Array, holes: list[Array], order: list[int], turn: int, corner: int, skipped: Array
+    outline: Ring, holes: Sequence[Ring], order: list[int], turn: int, corner: int, skipped: list[int]
 ) -> tuple[int, int] | None:
     """The corners of outline and hole between which a cut crosses nothing."""
     hole = holes[order[turn]]
     for _ in range(len(hole)):
         point = hole[corner]
-        facing = _facing(outline, point)
-        off = outline[facing] - point
-        facing = facing[np.argsort(off[:, 0] ** 2 + off[:, 2] ** 2, kind="stable")]
+        facing = [
+            i
+            for i, at in enumerate(outline)
+            if in_cone(outline[i - 1], at, outline[i + 1 if i + 1 < len(outline) else 0], point)
+        ]
+        facing.sort(key=lambda i: squared_length(outline[i], point))
         skipped[: len(facing)] = facing
-        for a in facing.tolist():
-            if _crosses(outline[a], point, outline, int(skipped[turn])):
+        for a in facing:
+            if _crosses(outline[a], point, outline, skipped[turn]):
                 continue
             if not any(_crosses(outline[a], point, holes[k], -1) for k in order[turn:]):
                 return a, corner
@@ -58,72 +53,64 @@ def _cut(
     return None
 
 
-@loop
-def side_of(a: Any, b: Any, c: Any) -> int:
+def twice_area(ring: Ring) -> int:
+    """Twice the signed area of a ring, seen from above; negative for holes."""
+    return sum(a[0] * b[2] - b[0] * a[2] for a, b in zip(ring, [ring[-1], *ring[:-1]], strict=True))
+
+
+def squared_length(a: Corner, b: Corner) -> int:
+    """Squared distance, seen from above."""
+    return (b[0] - a[0]) ** 2 + (b[2] - a[2]) ** 2
+
+
+def side_of(a: Corner, b: Corner, c: Corner) -> int:
     """Negative where c lies left of the line from a to b, 0 on it."""
     return (b[0] - a[0]) * (c[2] - a[2]) - (c[0] - a[0]) * (b[2] - a[2])
 
 
-@loop
-def crosses_properly(a: Any, b: Any, c: Any, d: Any) -> bool:
-    """Whether the insides of the segments ab and cd cross in one point."""
-    abc, abd, cda, cdb = side_of(a, b, c), side_of(a, b, d), side_of(c, d, a), side_of(c, d, b)
-    if abc == 0 or abd == 0 or cda == 0 or cdb == 0:
-        return False
-    return (abc < 0) != (abd < 0) and (cda < 0) != (cdb < 0)
-
-
-@loop
-def _between(a: Any, b: Any, c: Any) -> bool:
-    if side_of(a, b, c) != 0:
-        return False
-    k = 0 if a[0] != b[0] else 2
-    return a[k] <= c[k] <= b[k] or a[k] >= c[k] >= b[k]
-
-
-@loop
-def meets(a: Any, b: Any, c: Any, d: Any) -> bool:
-    """Whether the segments ab and cd have a point in common."""
-    if crosses_properly(a, b, c, d):
-        return True
-    return _between(a, b, c) or _between(a, b, d) or _between(c, d, a) or _between(c, d, b)
-
-
-@loop
-def same_place(a: Any, b: Any) -> bool:
+def same_place(a: Corner, b: Corner) -> bool:
     """Whether a stands over b."""
     return a[0] == b[0] and a[2] == b[2]
 
 
-@loop
-def in_cone(before: Any, at: Any, after: Any, point: Any) -> bool:
-    """Whether the way from a corner to a point begins inside the polygon."""
+def in_cone(before: Corner, at: Corner, after: Corner, point: Corner, loose: bool = False) -> bool:
+    """Whether the way from a corner to a point begins inside the polygon; loosely: or along its border."""
     if side_of(before, at, after) <= 0:
-        return side_of(at, point, before) < 0 and side_of(point, at, after) < 0
+        least = 1 if loose else 0
+        return side_of(at, point, before) < least and side_of(point, at, after) < least
     return not (side_of(at, point, after) <= 0 and side_of(point, at, before) <= 0)
 
 
-@loop
-def _facing(outline: Any, point: Any) -> Any:
-    n = len(outline)
-    facing = np.empty(n, dtype=np.int64)
-    count = 0
-    for i in range(n):
-        if in_cone(outline[i - 1 if i > 0 else n - 1], outline[i], outline[i + 1 if i + 1 < n else 0], point):
-            facing[count] = i
-            count += 1
-    return facing[:count].copy()
+def meets(a: Corner, b: Corner, c: Corner, d: Corner, loose: bool = False) -> bool:
+    """Whether the segments ab and cd have a point in common; loosely: whether they cross in their insides."""
+    abc, abd = side_of(a, b, c), side_of(a, b, d)
+    if (abc > 0 and abd > 0) or (abc < 0 and abd < 0):
+        return False
+    cda, cdb = side_of(c, d, a), side_of(c, d, b)
+    if abc and abd and cda and cdb:
+        return (cda < 0) != (cdb < 0)
+    if loose:
+        return False
+    return (
+        (not abc and _between(a, b, c))
+        or (not abd and _between(a, b, d))
+        or (not cda and _between(c, d, a))
+        or (not cdb and _between(c, d, b))
+    )
 
 
-@loop
-def _crosses(a: Any, b: Any, polygon: Any, skip: int) -> bool:
-    n = len(polygon)
+def _between(a: Corner, b: Corner, c: Corner) -> bool:
+    """Whether c, on the line through a and b, lies from a to b."""
+    k = 0 if a[0] != b[0] else 2
+    return a[k] <= c[k] <= b[k] or a[k] >= c[k] >= b[k]
+
+
+def _crosses(a: Corner, b: Corner, ring: Ring, skip: int) -> bool:
+    n = len(ring)
     for i in range(n):
         k = i + 1 if i + 1 < n else 0
-        if skip == i or skip == k:
-            continue
-        p, q = polygon[i], polygon[k]
-        if same_place(a, p) or same_place(b, p) or same_place(a, q) or same_place(b, q):
+        p, q = ring[i], ring[k]
+        if skip in (i, k) or same_place(a, p) or same_place(b, p) or same_place(a, q) or same_place(b, q):
             continue
         if meets(a, b, p, q):
             return True

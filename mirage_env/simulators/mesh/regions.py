@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from mirage_env.geometry import Array
 from mirage_env.simulators.mesh.floors import Floors
-from mirage_env.simulators.mesh.loops import loop
 from mirage_env.simulators.mesh.settings import NavigationSettings
+
+_LONGEST = 40000
 
 
 class _Region:
@@ -71,7 +70,7 @@ def _described(floors: Floors, region: Array, count: int) -> list[_Region]:
     cells, sides = np.nonzero((beside != region[:, None]) & (region[:, None] > 0))
     names, first = np.unique(region[cells], return_index=True)
     for name, i in zip(names, first, strict=True):
-        around = _walk(floors.links, region, int(cells[i]), int(sides[i])).tolist()
+        around = _walk(floors.links, region, int(cells[i]), int(sides[i]))
         regions[name].around = _without_repeats(around)
     return regions
 
@@ -146,25 +145,19 @@ def _without_repeats(around: list[int]) -> list[int]:
     return around
 
 
-@loop
-def _walk(links: Any, region: Any, cell: int, side: int) -> Any:
+def _walk(links: Array, region: Array, cell: int, side: int) -> list[int]:
     """The regions met along the border of a cell's region, from one side of the cell around."""
-    met = np.empty(40000, dtype=np.int32)
     own, i, turn = region[cell], cell, side
-    beside = links[i, turn]
-    met[0] = region[beside] if beside >= 0 else 0
-    count = 1
-    for _ in range(40000 - 1):
-        beside = links[i, turn]
-        other = region[beside] if beside >= 0 else 0
+    met: list[int] = []
+    for _ in range(_LONGEST):
+        beside = int(links[i, turn])
+        other = int(region[beside]) if beside >= 0 else 0
         if other != own:
-            if other != met[count - 1]:
-                met[count] = other
-                count += 1
+            if not met or other != met[-1]:
+                met.append(other)
             turn = (turn + 1) & 3
         else:
-            i = beside
-            turn = (turn + 3) & 3
+            i, turn = beside, (turn + 3) & 3
         if i == cell and turn == side:
             break
-    return met[:count].copy()
+    return met
