@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mirage_env.simulators.mesh.loops import loop
-from mirage_env.simulators.mesh.surface import inside, nearest, off_edge
+from mirage_env.simulators.mesh.surface import inside, nearest, off_edge, put
 
 _ZERO, _HALF, _FAR = np.float32(0), np.float32(0.5), np.float32(3.4e38)
 _GREED = np.float32(0.999)
@@ -54,7 +54,7 @@ def _corridor(mesh: Any, start: int, goal: int, begin: Any, end: Any, way: Any) 
     before = np.full(n, -1, dtype=np.int32)
     state = np.zeros(n, dtype=np.int8)  # 0 not met, 1 waiting, 2 done
     heap = np.empty(n + 1, dtype=np.int32)
-    place[start] = begin
+    put(begin, place[start])
     total[start] = _apart(begin, end) * _GREED
     heap[0], count = start, 1
     state[start] = 1
@@ -114,7 +114,7 @@ def _corridor(mesh: Any, start: int, goal: int, begin: Any, end: Any, way: Any) 
 def _onto(mesh: Any, polygon: int, point: Any, out: Any) -> None:
     """A point, or the nearest on a polygon's border where it is outside, seen from above."""
     n, corners = mesh.sides[polygon], mesh.corners[polygon]
-    out[:] = point
+    put(point, out)
     if inside(point, corners, n):
         return
     least = _FAR
@@ -130,7 +130,7 @@ def _onto(mesh: Any, polygon: int, point: Any, out: Any) -> None:
 @loop
 def _pull(mesh: Any, way: Any, size: int, begin: Any, end: Any, path: Any) -> int:
     """The corners of the taut string from begin to end through the polygons of a way, and how many."""
-    path[0] = begin
+    put(begin, path[0])
     count = 1
     apex, left, right = begin.copy(), begin.copy(), begin.copy()
     at_left, at_right = 0, 0
@@ -149,28 +149,28 @@ def _pull(mesh: Any, way: Any, size: int, begin: Any, end: Any, path: Any) -> in
         turned = False
         if _turn(apex, right, far) <= _ZERO:
             if _same(apex, right) or _turn(apex, left, far) > _ZERO:
-                right[:] = far
+                put(far, right)
                 at_right = i
             else:
-                apex[:] = left
+                put(left, apex)
                 i, turned = at_left, True
         if not turned and _turn(apex, left, near) >= _ZERO:
             if _same(apex, left) or _turn(apex, right, near) < _ZERO:
-                left[:] = near
+                put(near, left)
                 at_left = i
             else:
-                apex[:] = right
+                put(right, apex)
                 i, turned = at_right, True
         if turned:
             if not _same(path[count - 1], apex):
-                path[count] = apex
+                put(apex, path[count])
                 count += 1
-            left[:] = apex
-            right[:] = apex
+            put(apex, left)
+            put(apex, right)
             at_left, at_right = i, i
         i += 1
     if not _same(path[count - 1], end):
-        path[count] = end
+        put(end, path[count])
         count += 1
     return count
 
@@ -184,7 +184,8 @@ def find_path(mesh: Any, a: Any, b: Any) -> Any:
         return np.empty((0, 3), dtype=np.float32)
     if begin[0] == end[0] and begin[1] == end[1] and begin[2] == end[2]:
         ends = np.empty((2, 3), dtype=np.float32)
-        ends[:] = begin
+        put(begin, ends[0])
+        put(begin, ends[1])
         return ends
     if mesh.island[start] != mesh.island[goal]:
         return np.empty((0, 3), dtype=np.float32)

@@ -11,7 +11,7 @@ import numpy as np
 
 from mirage_env.simulators.mesh.loops import loop
 
-_OPEN, _HULL = -1, -2
+_OPEN, _HULL = np.int64(-1), np.int64(-2)
 _ZERO, _ONE, _TWO, _FAR = np.float32(0), np.float32(1), np.float32(2), np.float32(3.4e38)
 _FLAT, _LEFT, _TOLERANCE = np.float32(1e-6), np.float32(1e-5), np.float32(0.001)
 
@@ -138,7 +138,7 @@ def delaunay(points: Any, hull: Any) -> Any:
     """Triangles (T, 3) int64 over points (N, 3) float32 inside a hull of some of them."""
     most = 10 * len(points)
     edges = np.empty((most, 4), dtype=np.int64)  # from, to, face on the left, face on the right
-    count, faces = 0, 0
+    count, faces = np.int64(0), np.int64(0)
     for i in range(len(hull)):
         s, t = hull[(i + len(hull) - 1) % len(hull)], hull[i]
         if _find(edges, count, s, t) < 0:
@@ -183,7 +183,8 @@ def delaunay(points: Any, hull: Any) -> Any:
     while i < kept:
         if triangles[i, 0] < 0 or triangles[i, 1] < 0 or triangles[i, 2] < 0:
             kept -= 1
-            triangles[i] = triangles[kept]
+            for k in range(3):
+                triangles[i, k] = triangles[kept, k]
         else:
             i += 1
     return triangles[:kept].copy()

@@ -9,18 +9,22 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
 
 from mirage_env.geometry import Array
 from mirage_env.simulators.mesh.delaunay import delaunay, hull_triangles, off_segment_flat
 from mirage_env.simulators.mesh.floors import Floors
 from mirage_env.simulators.mesh.heights import height_at, height_patch
-from mirage_env.simulators.mesh.loops import loop
+from mirage_env.simulators.mesh.loops import loop, plain
 from mirage_env.simulators.mesh.polygons import Polygons
 from mirage_env.simulators.mesh.settings import NavigationSettings
+from mirage_env.simulators.mesh.surface import put
 from mirage_env.simulators.mesh.voxels import Grid
 
 _MOST_CORNERS = 127
 _MOST_PER_EDGE = 32
+_JITTER_X, _JITTER_Z = np.int64(0x8DA6B343), np.int64(0xD8163841)
 _ZERO, _ONE, _TWO, _HALF = np.float32(0), np.float32(1), np.float32(2), np.float32(0.5)
 _TINY, _ON_EDGE, _JITTER, _FAR = np.float32(1e-6), np.float32(1e-6), np.float32(0.1), np.float32(3.4e38)
 
@@ -39,9 +43,7 @@ class Detail(NamedTuple):
     border: Array
 
 
-def detail_of(
-    polygons: Polygons, floors: Floors, region: Array, grid: Grid, settings: NavigationSettings
-) -> Detail:
+def detail_of(polygons: Polygons, floors: Floors, region: Array, grid: Grid, settings: NavigationSettings) -> Detail:
     """The triangles that give the height of each polygon."""
     scale = np.array([grid.cell, grid.cell_height, grid.cell], dtype=np.float32)
     world = grid.low + polygons.corners.astype(np.float32) * scale
@@ -50,21 +52,43 @@ def detail_of(
         sample = np.float32(0)
     error = np.float32(settings.detail_sample_error) * grid.cell_height
     radius = max(1, int(np.ceil(settings.edge_max_error)))
+    part = _parts(floors)
+    part_of_region = np.zeros(int(region.max()) + 1, dtype=np.int64)
+    part_of_region[region] = part
     start, corners, border = [0], [np.zeros((0, 3, 3), np.float32)], [np.zeros((0, 3), np.bool_)]
     for row, own in zip(polygons.polygons, polygons.region, strict=True):
         ring = row[row >= 0]
         on_grid = polygons.corners[ring]
         x0, z0 = np.maximum(on_grid[:, [0, 2]].min(0) - 1, 0).tolist()
         x1, z1 = np.minimum(on_grid[:, [0, 2]].max(0) + 1, (grid.width, grid.depth)).tolist()
-        patch = height_patch(*floors[:4], region, on_grid, int(own), x0, x1, z0, z1, grid.width)
         local = on_grid.astype(np.float32) * scale
-        points, triangles = _triangles(local, patch, x0, z0, grid.cell, grid.cell_height, sample, error, radius)
+        y, connected = int(on_grid[0, 1]), int(part_of_region[own])
+        if (on_grid[:, 1] == y).all() and _is_flat(floors, part, connected, (x0, x1, z0, z1), y, grid.width):
+            points, triangles = local, plain(hull_triangles)(local, np.roll(np.arange(len(ring)), 1), len(ring))
+        else:
+            patch = height_patch(*floors[:4], region, on_grid, int(own), x0, x1, z0, z1, grid.width)
+            points, triangles = _triangles(local, patch, x0, z0, grid.cell, grid.cell_height, sample, error, radius)
         start.append(start[-1] + len(triangles))
-        border.append(_on_border(points + grid.low, triangles, local + grid.low))
+        border.append(plain(_on_border)(points + grid.low, triangles, local + grid.low))
         lifted = points + grid.low + np.array([0, grid.cell_height, 0], dtype=np.float32)
         lifted[: len(ring)] = world[ring]
         corners.append(lifted[triangles])
     return Detail(np.array(start, dtype=np.int32), np.concatenate(corners), np.concatenate(border))
+
+
+def _is_flat(floors: Floors, part: Array, own: int, box: tuple[int, int, int, int], y: int, width: int) -> bool:
+    """Whether all floor in a box of columns that is connected to a part of the floors lies at one height."""
+    x0, x1, z0, z1 = box
+    rows = [(floors.start[x0 + z * width], floors.start[x1 + z * width]) for z in range(z0, z1)]
+    return all((floors.height[a:b][part[a:b] == own] == y).all() for a, b in rows)
+
+
+def _parts(floors: Floors) -> Array:
+    """The connected part of the floors that each cell (N,) belongs to."""
+    cells, sides = np.nonzero(floors.links >= 0)
+    n = len(floors.height)
+    graph = csr_matrix((np.ones(len(cells), dtype=np.int8), (cells, floors.links[cells, sides])), shape=(n, n))
+    return connected_components(graph, directed=False)[1]
 
 
 @loop
@@ -150,9 +174,9 @@ def _inside_by(point: Any, ring: Any) -> Any:
     j = len(ring) - 1
     for i in range(len(ring)):
         a, b = ring[i], ring[j]
-        if (a[2] > point[2]) != (b[2] > point[2]) and point[0] < (b[0] - a[0]) * (point[2] - a[2]) / (
-            b[2] - a[2]
-        ) + a[0]:
+        if (a[2] > point[2]) != (b[2] > point[2]) and point[0] < (b[0] - a[0]) * (point[2] - a[2]) / (b[2] - a[2]) + a[
+            0
+        ]:
             inside = not inside
         nearest = min(nearest, off_segment_flat(point, b, a))
         j = i
@@ -192,8 +216,9 @@ def _triangles(
     """Corners (K, 3) float32, those of the ring first, and triangles (T, 3) int64 that follow the floor."""
     n = len(ring)
     points = np.empty((_MOST_CORNERS + 1, 3), dtype=np.float32)
-    points[:n] = ring
-    count, n_hull = n, 0
+    for i in range(n):
+        put(ring[i], points[i])
+    count, n_hull = n, np.int64(0)
     hull = np.empty(_MOST_CORNERS + 1, dtype=np.int64)
     for i in range(n):
         j = (i + n - 1) % n
@@ -203,7 +228,7 @@ def _triangles(
             room = _MOST_CORNERS - 1 - count
             added = _edge_samples(ring[j], ring[i], room, patch, x0, z0, cell, high, sample, error, radius)
             for k in range(len(added)):
-                points[count] = added[k]
+                put(added[k], points[count])
                 hull[n_hull] = count
                 count, n_hull = count + 1, n_hull + 1
     triangles = hull_triangles(points, hull[:n_hull], n)
@@ -216,7 +241,7 @@ def _triangles(
     sx0, sx1 = int(np.floor(low[0] / sample)), int(np.ceil(top[0] / sample))
     sz0, sz1 = int(np.floor(low[2] / sample)), int(np.ceil(top[2] / sample))
     places = np.empty(((sx1 - sx0) * (sz1 - sz0), 3), dtype=np.float32)
-    found = 0
+    found = np.int64(0)
     point = np.empty(3, dtype=np.float32)
     for z in range(sz0, sz1):
         for x in range(sx0, sx1):
@@ -225,9 +250,9 @@ def _triangles(
                 continue
             height = np.float32(height_at(point, patch, x0, z0, cell, high, radius)) * high
             # Moved a little: Delaunay triangulation of a regular grid is ambiguous.
-            places[found, 0] = point[0] + _jitter(found, 0x8DA6B343) * cell * _JITTER
+            places[found, 0] = point[0] + _jitter(found, _JITTER_X) * cell * _JITTER
             places[found, 1] = height
-            places[found, 2] = point[2] + _jitter(found, 0xD8163841) * cell * _JITTER
+            places[found, 2] = point[2] + _jitter(found, _JITTER_Z) * cell * _JITTER
             found += 1
     used = np.zeros(found, dtype=np.bool_)
     while count < _MOST_CORNERS:
@@ -240,7 +265,7 @@ def _triangles(
         if add < 0 or worst <= error:
             break
         used[add] = True
-        points[count] = places[add]
+        put(places[add], points[count])
         count += 1
         triangles = delaunay(points[:count], hull[:n_hull])
     return points[:count].copy(), triangles

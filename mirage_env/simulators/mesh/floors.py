@@ -65,9 +65,7 @@ def distance_field(floors: Floors) -> tuple[Array, int]:
 
 
 @loop
-def _links(
-    start: Any, column: Any, height: Any, room: Any, width: int, depth: int, tall: int, climb: int
-) -> Any:
+def _links(start: Any, column: Any, height: Any, room: Any, width: int, depth: int, tall: int, climb: int) -> Any:
     links = np.full((len(height), 4), -1, dtype=np.int32)
     for i in range(len(height)):
         for side in range(4):

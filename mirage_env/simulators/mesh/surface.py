@@ -22,6 +22,13 @@ _MOST_WAITING = 48
 
 
 @loop
+def put(point: Any, out: Any) -> None:
+    """Copy a point (3,) into out."""
+    for k in range(3):
+        out[k] = point[k]
+
+
+@loop
 def inside(point: Any, corners: Any, n: int) -> bool:
     """Whether a point lies in a polygon, seen from above."""
     result = False
@@ -122,7 +129,7 @@ def nearest(mesh: Any, point: Any, island: int, out: Any) -> int:
             off = dx * dx + dy * dy + dz * dz
         if off < least:
             found, least = p, off
-            out[:] = place
+            put(place, out)
     return found
 
 
@@ -141,14 +148,14 @@ def _slide(mesh: Any, start: int, point: Any, goal: Any, out: Any, visited: Any)
     waiting[0], first, count = start, 0, 1
     seen[start] = -1
     best, least = -1, _FAR
-    out[:] = point
+    put(point, out)
     while count > 0:
         p = waiting[first]
         first, count = (first + 1) % _MOST_WAITING, count - 1
         n, corners = mesh.sides[p], mesh.corners[p]
         if inside(goal, corners, n):
             best = p
-            out[:] = goal
+            put(goal, out)
             break
         for i in range(n):
             j = (i + n - 1) % n
@@ -206,7 +213,7 @@ def _first_wall(mesh: Any, visited: Any, count: int, point: Any, goal: Any, out:
 @loop
 def step(mesh: Any, point: Any, goal: Any, sliding: bool, out: Any) -> None:
     """Into out: where an agent at point comes to that wants to goal, all (3,) float32."""
-    out[:] = point
+    put(point, out)
     begin, end = np.empty(3, dtype=np.float32), np.empty(3, dtype=np.float32)
     start, target = nearest(mesh, point, -1, begin), nearest(mesh, goal, -1, end)
     if start < 0 or target < 0 or mesh.island[start] != mesh.island[target]:
@@ -215,7 +222,7 @@ def step(mesh: Any, point: Any, goal: Any, sliding: bool, out: Any) -> None:
     count = _slide(mesh, start, begin, goal, end, visited)
     if count == 0:
         return
-    out[:] = end
+    put(end, out)
     if not sliding:
         _first_wall(mesh, visited, count, begin, goal, out)
     last = visited[count - 1]

@@ -19,6 +19,7 @@ HIGHEST = 0xFFFF
 
 _MOST_HEIGHT = 0x1FFF
 _ZERO = np.float32(0)
+_X, _Z = np.int64(0), np.int64(2)  # as constants they would make numba compile loops once for each
 
 
 class Grid(NamedTuple):
@@ -109,12 +110,13 @@ def _cut(polygon: Any, count: int, axis: int, at: Any, below: Any, above: Any) -
             keep_below, keep_above = di > _ZERO, di < _ZERO
         else:
             keep_below, keep_above = di >= _ZERO, di <= _ZERO
-        if keep_below:
-            below[n_below] = polygon[i]
-            n_below += 1
-        if keep_above:
-            above[n_above] = polygon[i]
-            n_above += 1
+        for k in range(3):
+            if keep_below:
+                below[n_below, k] = polygon[i, k]
+            if keep_above:
+                above[n_above, k] = polygon[i, k]
+        n_below += keep_below
+        n_above += keep_above
         j = i
     return n_below, n_above
 
@@ -147,7 +149,9 @@ def _put(pool: Any, first: Any, state: Any, column: int, low: int, high: int, ar
         state[0] += 1
         if new >= len(pool):
             larger = np.empty((2 * len(pool), 4), dtype=np.int32)
-            larger[: len(pool)] = pool
+            for i in range(len(pool)):
+                for k in range(4):
+                    larger[i, k] = pool[i, k]
             pool = larger
     pool[new, 0] = pool[before, 0] if before >= 0 else first[column]
     pool[new, 1], pool[new, 2], pool[new, 3] = low, high, area
@@ -173,19 +177,22 @@ def _rasterise(
 ) -> Any:
     pool = np.empty((1024, 4), dtype=np.int32)
     first = np.full(width * depth, -1, dtype=np.int32)
-    state = np.array([0, -1])  # spans in the pool, first free one
+    state = np.zeros(2, dtype=np.int64)  # spans in the pool, first free one
+    state[1] = -1
     per_cell, per_height = np.float32(1) / cell, np.float32(1) / cell_height
     tall = high[1] - low[1]
     rest, rest2 = np.empty((12, 3), dtype=np.float32), np.empty((12, 3), dtype=np.float32)
-    row, row2, piece = rest.copy(), rest.copy(), rest.copy()
+    row, row2 = np.empty((12, 3), dtype=np.float32), np.empty((12, 3), dtype=np.float32)
+    piece = np.empty((12, 3), dtype=np.float32)
     for f in range(len(faces)):
         for i in range(3):
-            rest[i] = vertices[faces[f, i]]
-        n_rest = 3
+            for k in range(3):
+                rest[i, k] = vertices[faces[f, i], k]
+        n_rest = np.int64(3)
         z0 = int((min(rest[0, 2], rest[1, 2], rest[2, 2]) - low[2]) * per_cell)
         z1 = int((max(rest[0, 2], rest[1, 2], rest[2, 2]) - low[2]) * per_cell)
         for z in range(min(max(z0, -1), depth - 1), min(max(z1, 0), depth - 1) + 1):
-            n_row, n_rest = _cut(rest, n_rest, 2, low[2] + np.float32(z) * cell + cell, row, rest2)
+            n_row, n_rest = _cut(rest, n_rest, _Z, low[2] + np.float32(z) * cell + cell, row, rest2)
             rest, rest2 = rest2, rest
             if n_row < 3 or z < 0:
                 continue
@@ -196,7 +203,7 @@ def _rasterise(
             if x1 < 0 or x0 >= width:
                 continue
             for x in range(min(max(x0, -1), width - 1), min(max(x1, 0), width - 1) + 1):
-                n, n_row = _cut(row, n_row, 0, low[0] + np.float32(x) * cell + cell, piece, row2)
+                n, n_row = _cut(row, n_row, _X, low[0] + np.float32(x) * cell + cell, piece, row2)
                 row, row2 = row2, row
                 if n < 3 or x < 0:
                     continue
@@ -244,9 +251,7 @@ def _over_low_obstacles(start: Any, top: Any, walkable: Any, climb: int) -> None
 
 
 @loop
-def _ledges(
-    start: Any, bottom: Any, top: Any, walkable: Any, width: int, depth: int, height: int, climb: int
-) -> Any:
+def _ledges(start: Any, bottom: Any, top: Any, walkable: Any, width: int, depth: int, height: int, climb: int) -> Any:
     """Walkable spans beside a drop deeper than a step, or on a slope of more than a step per cell."""
     ledge = np.zeros(len(top), dtype=np.bool_)
     for column in range(len(start) - 1):

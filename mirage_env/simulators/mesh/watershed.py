@@ -15,7 +15,7 @@ from mirage_env.simulators.mesh.floors import Floors, distance_field
 from mirage_env.simulators.mesh.loops import loop
 
 _STACKS = 8
-_EXPAND = 8
+_EXPAND = np.int64(8)
 
 
 def watershed(floors: Floors) -> tuple[Array, int]:
@@ -37,7 +37,8 @@ def _flood(links: Any, free: Any, distance: Any, level: int, region: Any) -> int
         level = max(level - 2, 0)
         at = (at + 1) % _STACKS
         if at == 0:
-            sizes[:] = 0
+            for place in range(_STACKS):
+                sizes[place] = 0
             for i in range(n):
                 if free[i] and region[i] == 0:
                     place = (level >> 1) - (distance[i] >> 1)
@@ -56,12 +57,12 @@ def _flood(links: Any, free: Any, distance: Any, level: int, region: Any) -> int
             i = stacks[at, j]
             if i >= 0 and region[i] == 0 and _fill(links, free, distance, i, level, regions + 1, region, reach, stack):
                 regions += 1
-    count = 0
+    count = np.int64(0)
     for i in range(n):
         if free[i] and region[i] == 0:
             stack[count] = i
             count += 1
-    _expand(links, free, 0, 0, region, reach, stack, count, found)
+    _expand(links, free, level, _EXPAND, region, reach, stack, count, found)
     return regions
 
 
