@@ -1,4 +1,4 @@
-"""Navigable spaces kept on disk, so that a scene's is built once: one file per mesh and settings, named by their hash."""
+"""Navigable spaces kept on disk, so that a scene's is built once: a file per mesh and settings, named by their hash."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -73,10 +74,8 @@ def cached_navmesh(
     mesh = _read(path, key)
     if mesh is None:
         mesh = build_navmesh(vertices, faces, settings)
-        try:
+        with suppress(OSError):  # a read-only home, a full disk: the space is as good without its copy
             _write(path, key, mesh)
-        except OSError:  # a read-only home, a full disk: the space is as good without its copy
-            pass
     return mesh
 
 
@@ -85,8 +84,8 @@ def content_key(vertices: Array, faces: Array, settings: NavigationSettings) -> 
     described = {name: float(value) for name, value in asdict(settings).items()}
     header = {"format": _FORMAT, "vertices": len(vertices), "faces": len(faces), "settings": described}
     digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    digest.update(np.ascontiguousarray(vertices, dtype="<f4"))
-    digest.update(np.ascontiguousarray(faces, dtype="<i4"))
+    digest.update(vertices.astype("<f4").tobytes())
+    digest.update(faces.astype("<i4").tobytes())
     return digest.hexdigest()
 
 
@@ -94,7 +93,7 @@ def _digest(arrays: dict[str, Array]) -> str:
     digest = hashlib.sha256()
     for name in NavMesh._fields:
         digest.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}".encode())
-        digest.update(np.ascontiguousarray(arrays[name]))
+        digest.update(arrays[name].tobytes())
     return digest.hexdigest()
 
 

@@ -1,7 +1,7 @@
 """Shortest paths over convex polygons: A* from polygon to polygon, then a taut string through their edges.
 
-Detour's method, so that lengths are Habitat's: a polygon stands for the middle of the edge by which it is entered first.
-The string is M. Mononen's "simple stupid funnel algorithm".
+Detour's method, so that lengths are Habitat's: a polygon stands for the middle of the edge by which it is first
+entered. The string is M. Mononen's "simple stupid funnel algorithm".
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from mirage_env.simulators.mesh.loops import loop
 
 _OPEN, _HULL = np.int64(-1), np.int64(-2)
 _ZERO, _ONE, _TWO, _FAR = np.float32(0), np.float32(1), np.float32(2), np.float32(3.4e38)
+_float = np.float32  # what a compiled loop gives a plain one is a Python float
 _FLAT, _LEFT, _TOLERANCE = np.float32(1e-6), np.float32(1e-5), np.float32(0.001)
 
 
@@ -49,7 +50,7 @@ def hull_triangles(points: Any, hull: Any, corners: int) -> Any:
             continue
         before, after = (i + n - 1) % n, (i + 1) % n
         a, b, c = points[hull[before]], points[hull[i]], points[hull[after]]
-        girth = _apart(a, b) + _apart(b, c) + _apart(c, a)
+        girth = _float(_apart(a, b)) + _float(_apart(b, c)) + _float(_apart(c, a))
         if girth < least:
             start, left, right, least = i, after, before, girth
     triangles = np.empty((n - 2, 3), dtype=np.int64)
@@ -57,8 +58,10 @@ def hull_triangles(points: Any, hull: Any, corners: int) -> Any:
     count = 1
     while (left + 1) % n != right:
         further, back = (left + 1) % n, (right + n - 1) % n
-        by_left = _apart(points[hull[left]], points[hull[further]]) + _apart(points[hull[further]], points[hull[right]])
-        by_right = _apart(points[hull[right]], points[hull[back]]) + _apart(points[hull[left]], points[hull[back]])
+        near, far = points[hull[left]], points[hull[right]]
+        a, b = points[hull[further]], points[hull[back]]
+        by_left = _float(_apart(near, a)) + _float(_apart(a, far))
+        by_right = _float(_apart(far, b)) + _float(_apart(near, b))
         middle = further if by_left < by_right else back
         triangles[count, 0], triangles[count, 1], triangles[count, 2] = hull[left], hull[middle], hull[right]
         count += 1
@@ -101,7 +104,7 @@ def _set_face(edges: Any, i: int, s: int, t: int, face: int) -> None:
 def _overlaps(points: Any, edges: Any, count: int, s: int, t: int) -> bool:
     for i in range(count):
         p, q = edges[i, 0], edges[i, 1]
-        if p == s or p == t or q == s or q == t:
+        if p in (s, t) or q in (s, t):
             continue
         a1, a2 = _turn(points[p], points[q], points[t]), _turn(points[p], points[q], points[s])
         if a1 * a2 < _ZERO:
@@ -116,7 +119,7 @@ def _apex(points: Any, edges: Any, count: int, s: int, t: int) -> int:
     """The point that makes the Delaunay triangle to the left of the edge from s to t; -1: none."""
     apex, x, z, radius = -1, _ZERO, _ZERO, -_ONE
     for u in range(len(points)):
-        if u == s or u == t or _turn(points[s], points[t], points[u]) <= _LEFT:
+        if u in (s, t) or _turn(points[s], points[t], points[u]) <= _LEFT:
             continue
         if radius >= _ZERO:
             dx, dz = points[u, 0] - x, points[u, 2] - z

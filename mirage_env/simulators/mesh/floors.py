@@ -1,4 +1,4 @@
-"""The floors of a scene as linked cells: storeys, and what an agent of some radius can reach of them (Recast's method)."""
+"""The floors of a scene as linked cells, storeys too, and where an agent of some radius can be (Recast's method)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Polygons with whole-number corners: what lies left of what, and holes joined to the outline around them.
 
 Corners are tuples (x, height, z); the outline runs so that the inside lies where ``in_cone`` says. After J. O'Rourke,
-"Computational Geometry in C", 1998, as Recast uses it. Plain Python: contours have few corners, whole numbers are exact.
+"Computational Geometry in C", 1998, as Recast uses it. Plain Python: contours have few corners, and whole
+numbers are exact.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ def join_holes(outline: Ring, holes: Sequence[Ring]) -> tuple[list[Corner], list
     outline = list(outline)
     leftmost = [min(range(len(hole)), key=lambda k, hole=hole: (hole[k][0], hole[k][2])) for hole in holes]
     order = sorted(range(len(holes)), key=lambda i: (holes[i][leftmost[i]][0], holes[i][leftmost[i]][2]))
-    # Recast leaves out the edges at one corner too many, by a slip that decides on cuts: this keeps what it reads there.
+    # By a slip that decides on cuts, Recast leaves out the edges at one corner too many: what it reads is kept here.
     skipped = [0] * (len(outline) + sum(map(len, holes)))
     left_over = []
     for turn, i in enumerate(order):

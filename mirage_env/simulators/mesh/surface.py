@@ -35,9 +35,10 @@ def inside(point: Any, corners: Any, n: int) -> bool:
     j = n - 1
     for i in range(n):
         a, b = corners[i], corners[j]
-        if (a[2] > point[2]) != (b[2] > point[2]):
-            if point[0] < (b[0] - a[0]) * (point[2] - a[2]) / (b[2] - a[2]) + a[0]:
-                result = not result
+        if (a[2] > point[2]) != (b[2] > point[2]) and point[0] < (b[0] - a[0]) * (point[2] - a[2]) / (b[2] - a[2]) + a[
+            0
+        ]:
+            result = not result
         j = i
     return result
 
@@ -56,7 +57,7 @@ def off_edge(point: Any, p: Any, q: Any) -> Any:
 
 @loop
 def _on_triangles(mesh: Any, polygon: int, point: Any, borders: bool, out: Any) -> None:
-    """The nearest place, seen from above, on the edges of a polygon's triangles; all of them or the polygon's border."""
+    """The nearest place, seen from above, on all edges of a polygon's triangles, or on those of its border."""
     least = _FAR
     for t in range(mesh.triangle_start[polygon], mesh.triangle_start[polygon + 1]):
         for k in range(3):
