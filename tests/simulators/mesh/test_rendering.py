@@ -11,8 +11,8 @@ import pytest
 import trimesh
 
 from mirage_env import geometry
-from mirage_env.simulators.mesh.filtering import TrilinearAtlas
 from mirage_env.simulators.mesh.alpha import bilinear
+from mirage_env.simulators.mesh.filtering import TrilinearAtlas
 from mirage_env.simulators.mesh.rendering import SceneRaycaster, renderer_of, shading_by
 from mirage_env.simulators.mesh.scene import load_scene, open_scene
 from mirage_env.simulators.texture import mip_levels
