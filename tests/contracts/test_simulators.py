@@ -39,6 +39,9 @@ SIMULATORS: dict[str, Callable[[], Simulator]] = {
     "imagined toy": lambda: ImaginedSimulator(small_world(), RoomsSimulator("toy", SMALL), SMALL, start_depth="true"),
     "remembering toy": lambda: RememberingSimulator(RoomsSimulator("toy", SMALL), small_world()),
 }
+DETOURS = {"mesh box": 0.1}
+"""Shares by which geodesic distances may be longer than the shortest: those of Habitat's rules, which follow the
+corridor of polygons that Detour's search picks, and not the same both ways."""
 SMALL = Camera(32, 90.0, 1.25)
 
 TURN = math.radians(10)
@@ -152,16 +155,20 @@ def test_the_start_is_navigable(simulator: Simulator) -> None:
     assert simulator.is_navigable(position)
 
 
-def test_geodesic_distances_are_a_metric_no_shorter_than_the_straight_line(simulator: Simulator) -> None:
+def test_geodesic_distances_are_a_metric_no_shorter_than_the_straight_line(
+    simulator: Simulator, request: pytest.FixtureRequest
+) -> None:
     simulator.reset()
+    detour = DETOURS.get(request.node.callspec.params["simulator"], 0.0)
     rng = np.random.default_rng(11)
     for _ in range(10):
         a, b, c = (simulator.sample_navigable_point(rng) for _ in range(3))
         ab = simulator.geodesic_distance(a, b)
         assert simulator.geodesic_distance(a, a) == pytest.approx(0.0, abs=1e-6)
-        assert ab == pytest.approx(simulator.geodesic_distance(b, a), abs=1e-6)
+        assert ab == pytest.approx(simulator.geodesic_distance(b, a), rel=detour, abs=1e-6)
         assert ab >= math.dist(a[::2], b[::2]) - 1e-6
-        assert ab <= simulator.geodesic_distance(a, c) + simulator.geodesic_distance(c, b) + 1e-6
+        way_round = simulator.geodesic_distance(a, c) + simulator.geodesic_distance(c, b)
+        assert ab <= (1 + detour) * way_round + 1e-6
 
 
 def test_an_agent_stays_on_navigable_floor_and_collided_says_whether_it_moved_less_than_asked(

@@ -132,7 +132,10 @@ class MeshSimulator:
         return self.navigation.is_navigable(position)
 
     def geodesic_distance(self, a: Any, b: Any) -> float:
-        """Metres along the floor from a (3,) to b (3,); ``inf`` where there is no way. Repeated goals b are cheap."""
+        """Metres along the floor from a (3,) to b (3,), as Habitat counts them; ``inf`` where there is no way.
+
+        Habitat's way is up to some percent longer than the shortest, and not quite the same back.
+        """
         return self.navigation.geodesic_distance(a, b)
 
     def shortest_path(self, a: Any, b: Any) -> Array:
@@ -216,7 +219,5 @@ def scene_files(spec: Any) -> tuple[str, ...]:
         if not isinstance(path, str | os.PathLike):
             raise TypeError(f"a scene must be the path of a file, got {path!r}")
         if not Path(path).is_file():
-            raise FileNotFoundError(
-                f"there is no scene file {path}; scenes of this simulator are .glb, .gltf, .obj or .ply"
-            )
+            raise FileNotFoundError(f"there is no scene file {path}; give a .glb, .gltf, .obj or .ply file")
     return tuple(os.fspath(path) for path in several)
