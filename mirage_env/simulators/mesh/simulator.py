@@ -146,6 +146,11 @@ class MeshSimulator:
         """A navigable point (3,), uniform over the navigable area of all floors and islands."""
         return self.navigation.sample(rng)
 
+    def island_radius(self, point: Any) -> float:
+        """Metres from the middle of the island nearest to point (3,) to its furthest corner; 0 where there is none."""
+        found = self.navigation.island(point)
+        return self.navigation.islands[found].radius if found >= 0 else 0.0
+
     def render_views(self, poses: Any) -> tuple[Array, Array]:
         """Views of the present scene from any poses.
 
