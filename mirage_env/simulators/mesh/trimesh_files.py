@@ -26,12 +26,14 @@ def read_with_trimesh(path: Path) -> SceneParts:
     """
     import trimesh
 
-    digest = hashlib.sha256(path.read_bytes())
+    files = [path]
     if path.suffix.lower() == ".obj":
-        for named in _files_of_obj(path):
-            digest.update(named.read_bytes())
+        files += _files_of_obj(path)
     else:
         _check_ply(path)
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
     logger = logging.getLogger("trimesh")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -50,7 +52,7 @@ def read_with_trimesh(path: Path) -> SceneParts:
         if isinstance(geometry, trimesh.Trimesh) and len(geometry.faces):
             parts.append(_part(geometry, np.asarray(T), len(materials)))
             materials.append(_material(geometry.visual, f"a texture of {path}", budget))
-    return SceneParts(parts, materials, digest.hexdigest())
+    return SceneParts(parts, materials, digest.hexdigest(), tuple(files))
 
 
 def _part(mesh: Any, T: Array, material: int) -> Part:

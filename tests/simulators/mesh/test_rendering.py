@@ -120,3 +120,9 @@ def test_open_scenes_are_kept_until_their_files_change(tmp_path):
     furnished(path, rng=np.random.default_rng(9))
     os.utime(path, ns=(1, 1))
     assert open_scene(path, up="y").content_hash != first.content_hash
+    config = tmp_path / "model.stage_config.json"
+    config.write_text('{"up": [0, 1, 0], "front": [0, 0, -1]}')
+    second = open_scene(path)
+    assert open_scene(path) is second
+    config.write_text('{"up": [0, 1, 0], "front": [-1, 0, 0]}')
+    assert open_scene(path).content_hash != second.content_hash
