@@ -20,8 +20,8 @@ def seen_through(face: Array, depth: Array, normals: Array, directions: Array, n
     for i in range(len(face)):
         if face[i] < 0:
             continue
-        d, normal = directions[i], normals[i]
-        if depth[i] < near or d[0] * normal[0] + d[1] * normal[1] + d[2] * normal[2] > 0:
+        facing = directions[i, 0] * normals[i, 0] + directions[i, 1] * normals[i, 1] + directions[i, 2] * normals[i, 2]
+        if depth[i] < near or facing > 0:
             rows[n] = i
             n += 1
     return rows[:n]
