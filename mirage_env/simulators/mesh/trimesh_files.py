@@ -50,6 +50,10 @@ def read_with_trimesh(path: Path) -> SceneParts:
         T, name = scene.graph[node]
         geometry = scene.geometry[name]
         if isinstance(geometry, trimesh.Trimesh) and len(geometry.faces):
+            corners = np.asarray(geometry.faces)
+            if corners.min() < 0 or corners.max() >= len(geometry.vertices):
+                wrong = corners.min() if corners.min() < 0 else corners.max()
+                raise ValueError(f"{path} is broken: a face uses vertex {wrong} of {len(geometry.vertices):,}")
             parts.append(_part(geometry, np.asarray(T), len(materials)))
             materials.append(_material(geometry.visual, f"a texture of {path}", budget))
     return SceneParts(parts, materials, digest.hexdigest(), tuple(files))
