@@ -19,6 +19,7 @@ from benchmarks import (
     long_walk,
     memory_history,
     memory_read,
+    mesh_views,
     plots,
     reporting,
     step_time,
@@ -82,6 +83,12 @@ def test_world_quality_command(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert found["rooms"][0]["scene"] == 1_000_000
     assert {"summary", "versions", "device", "arguments"} <= found.keys()
     assert "1 rooms of 'val'" in capsys.readouterr().out
+
+
+def test_mesh_views(tmp_path: Path) -> None:
+    found = mesh_views.measure(mesh_views.made_scene(tmp_path, spheres=3), repeats=1)
+    assert found["faces"] == 12 + 3 * 1280
+    assert found["rgbd"] > 0 and found["depth"] > 0 and found["peak_gib"] > 0
 
 
 def test_step_time() -> None:

@@ -34,7 +34,7 @@ class TextureAtlas:
             check_texture(texture, f"textures[{i}]")
         self.sizes = np.array([(t.shape[1], t.shape[0]) for t in textures], dtype=np.float64)
         self._inverse_width, self._inverse_height = np.ascontiguousarray((1 / self.sizes).T, dtype=np.float32)
-        pyramids = [mip_levels(t) for t in textures]
+        pyramids = [self.levels_of(t) for t in textures]
         self._rows = max(len(p) for p in pyramids) + 1  # one more, so that every level has a next
         levels = np.zeros((len(textures), self._rows, 4))  # offset, stride, width, height
         chunks, offset = [], 0
@@ -56,6 +56,10 @@ class TextureAtlas:
     def nbytes(self) -> int:
         """Bytes of all texels, mip levels included."""
         return self._texels.nbytes
+
+    def levels_of(self, texture: Array) -> list[Array]:
+        """The mip levels of one texture."""
+        return mip_levels(texture)
 
     def sample(self, material: Array, u: Array, v: Array, across: Pair, down: Pair) -> Array:
         """Colours (3, N) float32 in 0..255.

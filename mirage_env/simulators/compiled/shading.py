@@ -13,13 +13,15 @@ _LONGEST = 1e18  # squared length of a footprint in texels
 
 
 @kernel
-def turned_away(face: Array, normals: Array, directions: Array) -> Array:
-    """Indices of the rays (N,) that hit the back of a face."""
+def seen_through(face: Array, depth: Array, normals: Array, directions: Array, near: float) -> Array:
+    """Indices of the rays (N,) that hit the back of a face, or one nearer than ``near``."""
     rows = np.empty(len(face), np.int64)
     n = 0
     for i in range(len(face)):
-        along = directions[i, 0] * normals[i, 0] + directions[i, 1] * normals[i, 1] + directions[i, 2] * normals[i, 2]
-        if face[i] >= 0 and along > 0:
+        if face[i] < 0:
+            continue
+        facing = directions[i, 0] * normals[i, 0] + directions[i, 1] * normals[i, 1] + directions[i, 2] * normals[i, 2]
+        if depth[i] < near or facing > 0:
             rows[n] = i
             n += 1
     return rows[:n]

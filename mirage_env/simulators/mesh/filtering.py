@@ -9,14 +9,24 @@ from mirage_env.simulators.texture import Pair, TextureAtlas
 
 _ONE = np.float32(1)
 _WEIGHT_UNIT = np.float32(1 / 256)  # colours come in units of 1/256
+_ROUNDING_ERROR = 1e-6
 _LONGEST = np.float32(1e18)  # squared length of a footprint in texels
 
 
 class TrilinearAtlas(TextureAtlas):
     """Textures under ``GL_LINEAR_MIPMAP_LINEAR`` without anisotropy, which is what habitat-sim sets.
 
-    The level of detail is the logarithm of the footprint's longer side (OpenGL 4.6, section 8.14).
+    The level of detail is the logarithm of the footprint's longer side (OpenGL 4.6, section 8.14). Levels are made as
+    Mesa makes them, which rendered the recordings: each is a bilinear lookup in the one before, rounded up.
     """
+
+    def levels_of(self, texture: Array) -> list[Array]:
+        """The mip levels of one texture."""
+        levels = [np.asarray(texture)]
+        while max(levels[-1].shape[:2]) > 1:
+            exact = _halve(_halve(levels[-1].astype(np.float64)).swapaxes(0, 1)).swapaxes(0, 1)
+            levels.append(np.ceil(exact - _ROUNDING_ERROR).astype(np.uint8))
+        return levels
 
     @property
     def tables(self) -> tuple[Array, Array, Array, Array, Array]:
@@ -40,3 +50,14 @@ class TrilinearAtlas(TextureAtlas):
             self._add_bilinear(colour, weight, u, v, size, place)
             entry += 1
         return colour
+
+
+def _halve(image: Array) -> Array:
+    """Half as many rows (rounded down, at least one), each a linear lookup at its centre."""
+    n = len(image)
+    if n == 1:
+        return image
+    at = (np.arange(n // 2) + 0.5) * (n / (n // 2)) - 0.5
+    row = np.floor(at).astype(int)
+    share = (at - row)[:, None, None]
+    return image[row] * (1 - share) + image[np.minimum(row + 1, n - 1)] * share

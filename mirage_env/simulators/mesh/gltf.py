@@ -51,7 +51,7 @@ def _read(file: GltfFile) -> SceneParts:
             primitives = file.entry("meshes", mesh)["primitives"]
             read[mesh] = [part for p in primitives if (part := _primitive(file, p, mesh, materials)) is not None]
         parts += [_place(part, T) for part in read[mesh]]
-    return SceneParts(parts, materials.materials, file.digest)
+    return SceneParts(parts, materials.materials, file.digest, tuple(file.files))
 
 
 def _placed_meshes(file: GltfFile) -> list[tuple[int, Array]]:

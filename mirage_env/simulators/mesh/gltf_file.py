@@ -37,10 +37,14 @@ class GltfFile:
 
     Args:
         path: the file. ValueError or FileNotFoundError says in one sentence what is wrong with it.
+
+    Attributes:
+        files: what was read so far.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.files: list[Path] = []
         self._digest = hashlib.sha256()
         data = self._read(path, "")
         text, self._chunk = _split_glb(path, data) if path.suffix.lower() == ".glb" else (data, None)
@@ -187,6 +191,7 @@ class GltfFile:
         if not path.is_file():
             raise ValueError(f"{what}{path} is not a file")
         data = path.read_bytes()
+        self.files.append(path)
         self._digest.update(struct.pack("<Q", len(data)))
         self._digest.update(data)
         return data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -59,11 +60,13 @@ class SceneParts(NamedTuple):
         parts: all its triangles.
         materials: what ``Part.material`` counts in.
         digest: hexadecimal digest of all bytes that were read: the file, its buffers and its images.
+        files: what was read.
     """
 
     parts: list[Part]
     materials: list[Material]
     digest: str
+    files: tuple[Path, ...]
 
 
 class TexelBudget:

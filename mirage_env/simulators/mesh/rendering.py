@@ -18,6 +18,8 @@ from mirage_env.simulators.raycast import Raycaster
 
 ShadingPath = Literal["fastest", "numpy"]
 
+NEAR = np.float32(0.01)
+"""Metres to the near plane of habitat-sim's cameras; what lies before it is not seen."""
 _MAX_LAYERS = 64
 _NO_LIGHT = np.zeros((1, 0), np.float32)
 
@@ -62,12 +64,13 @@ class SceneRaycaster(Raycaster):
         return hits
 
     def _seen_through(self, hits: dict[str, Array], directions: Array) -> Array:
-        """Indices of the hits on back faces and in holes."""
+        """Indices of the hits on back faces, before the near plane and in holes."""
         loops = _loops()
         if loops is not None:
-            rows = loops.turned_away(hits["primID"], hits["Ng"], directions)
+            rows = loops.seen_through(hits["primID"], hits["tfar"], hits["Ng"], directions, NEAR)
         else:
-            rows = np.flatnonzero((np.einsum("ij,ij->i", directions, hits["Ng"]) > 0) & (hits["primID"] >= 0))
+            through = (np.einsum("ij,ij->i", directions, hits["Ng"]) > 0) | (hits["tfar"] < NEAR)
+            rows = np.flatnonzero(through & (hits["primID"] >= 0))
         if self._holes is None:
             return rows
         return np.union1d(rows, self._holes.at(hits["primID"], hits["u"], hits["v"]))

@@ -43,6 +43,7 @@ class MeshScene:
         masks: for each of the mesh's textures, where it has holes; None: nowhere.
         frame: how the file's axes were taken.
         content_hash: hexadecimal; the same file, buffers, textures and frame give the same.
+        files: all files that it was read from, stage configuration apart.
     """
 
     path: Path
@@ -51,6 +52,7 @@ class MeshScene:
     masks: tuple[AlphaMask | None, ...]
     frame: Frame
     content_hash: str
+    files: tuple[Path, ...]
 
     @property
     def bounds(self) -> Array:
@@ -75,32 +77,32 @@ def load_scene(path: str | os.PathLike[str], up: Axis | None = None, front: Axis
     file, config = _files(path)
     frame = choose_frame(file, config, up, front)
     read = read_gltf if file.suffix.lower() in (".glb", ".gltf") else read_with_trimesh
-    parts, materials, digest = read(file)
+    parts, materials, digest, files = read(file)
     try:
         mesh, masks = assemble(parts, materials, frame.T_world_file)
     except ValueError as error:
         raise ValueError(f"{file} {error}") from None
     check_floor(mesh, frame, file)
     decides = hashlib.sha256(_FORMAT + digest.encode() + np.ascontiguousarray(frame.T_world_file).tobytes())
-    return MeshScene(file, file.stem, mesh, masks, frame, decides.hexdigest())
+    return MeshScene(file, file.stem, mesh, masks, frame, decides.hexdigest(), files)
 
 
 def open_scene(path: str | os.PathLike[str], up: Axis | None = None, front: Axis | None = None) -> MeshScene:
     """``load_scene``, which keeps the last few scenes of this process for as long as their files do not change."""
-    config = stage_config_of(Path(path))
-    key = (*(_stamp(p) for p in (Path(path), config)), _plain(up), _plain(front))
+    key = (str(Path(path).expanduser().absolute()), _plain(up), _plain(front))
     with _opening:
-        if key in _open:
+        if key in _open and _open[key][1] == _stamps(_open[key][0], key[0]):
             _open.move_to_end(key)
-            return _open[key]
+            return _open[key][0]
+        _open.pop(key, None)
         scene = load_scene(path, up, front)
-        _open[key] = scene
+        _open[key] = scene, _stamps(scene, key[0])
         while len(_open) > _MAX_OPEN:
             _open.popitem(last=False)
         return scene
 
 
-_open: OrderedDict[tuple, MeshScene] = OrderedDict()
+_open: OrderedDict[tuple, tuple[MeshScene, tuple]] = OrderedDict()
 _opening = threading.Lock()
 
 
@@ -133,12 +135,16 @@ def _scene_file(path: Path) -> Path:
     return path
 
 
-def _stamp(path: Path) -> tuple:
-    try:
-        status = path.stat()
-    except OSError:
-        return (str(path.absolute()), None)
-    return (str(path.absolute()), status.st_mtime_ns, status.st_size, status.st_ino)
+def _stamps(scene: MeshScene, asked: str) -> tuple:
+    """What changes when a file of the scene does, or the stage configuration that may decide its frame."""
+    stamps = []
+    for path in (*scene.files, Path(asked), stage_config_of(Path(asked))):
+        try:
+            status = path.stat()
+            stamps.append((status.st_mtime_ns, status.st_size, status.st_ino))
+        except OSError:
+            stamps.append(None)
+    return tuple(stamps)
 
 
 def _plain(axis: Axis | None) -> object:

@@ -26,12 +26,14 @@ def read_with_trimesh(path: Path) -> SceneParts:
     """
     import trimesh
 
-    digest = hashlib.sha256(path.read_bytes())
+    files = [path]
     if path.suffix.lower() == ".obj":
-        for named in _files_of_obj(path):
-            digest.update(named.read_bytes())
+        files += _files_of_obj(path)
     else:
         _check_ply(path)
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
     logger = logging.getLogger("trimesh")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -48,9 +50,13 @@ def read_with_trimesh(path: Path) -> SceneParts:
         T, name = scene.graph[node]
         geometry = scene.geometry[name]
         if isinstance(geometry, trimesh.Trimesh) and len(geometry.faces):
+            corners = np.asarray(geometry.faces)
+            if corners.min() < 0 or corners.max() >= len(geometry.vertices):
+                wrong = corners.min() if corners.min() < 0 else corners.max()
+                raise ValueError(f"{path} is broken: a face uses vertex {wrong} of {len(geometry.vertices):,}")
             parts.append(_part(geometry, np.asarray(T), len(materials)))
             materials.append(_material(geometry.visual, f"a texture of {path}", budget))
-    return SceneParts(parts, materials, digest.hexdigest())
+    return SceneParts(parts, materials, digest.hexdigest(), tuple(files))
 
 
 def _part(mesh: Any, T: Array, material: int) -> Part:

@@ -251,3 +251,26 @@ def test_ply_headers_that_declare_more_than_there_is(tmp_path):
     assert "not a PLY file" in refused(path)
     path.write_bytes(b"ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nend_header\n1 2 3\n")
     refused(path)
+
+
+def test_random_damage_to_meshes_that_trimesh_reads(tmp_path):
+    box = trimesh.creation.box()
+    box.visual.vertex_colors = [9, 8, 7, 255]
+    rng, refusals = np.random.default_rng(0), 0
+    for suffix in ("obj", "ply"):
+        good, path = box.export(file_type=suffix), tmp_path / f"model.{suffix}"
+        for _ in range(100):
+            data = bytearray(good.encode() if isinstance(good, str) else good)
+            for _ in range(rng.integers(1, 6)):
+                place = rng.integers(len(data))
+                if rng.random() < 0.3:
+                    del data[place : place + rng.integers(1, 20)]
+                else:
+                    data[place] = rng.integers(256)
+            path.write_bytes(data)
+            try:
+                load_scene(path, up="y")
+            except (ValueError, FileNotFoundError) as error:
+                assert "\n" not in str(error)
+                refusals += 1
+    assert refusals > 50

@@ -252,3 +252,9 @@ def test_a_mesh_that_two_nodes_show_and_a_scene_that_is_not_the_first(tmp_path):
     assert both.content_hash != second.content_hash
     assert both.content_hash == load_scene(tmp_path / "a.glb", up="y").content_hash
     assert both.content_hash != load_scene(tmp_path / "a.glb", up="x").content_hash
+
+
+def test_vertex_colours_without_a_material_as_trimesh_writes_them(tmp_path):
+    colours = np.tile([200, 100, 50, 255], (4, 1))
+    trimesh.Trimesh(SQUARE, SQUARE_FACES, vertex_colors=colours, process=False).export(tmp_path / "model.glb")
+    assert (view(tmp_path / "model.glb")[0] == [200, 100, 50]).all()

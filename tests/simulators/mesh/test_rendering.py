@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import weakref
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,7 +16,6 @@ from mirage_env.simulators.mesh.alpha import bilinear
 from mirage_env.simulators.mesh.filtering import TrilinearAtlas
 from mirage_env.simulators.mesh.rendering import SceneRaycaster, renderer_of, shading_by
 from mirage_env.simulators.mesh.scene import load_scene, open_scene
-from mirage_env.simulators.texture import mip_levels
 from tests.glb_files import Builder
 
 K = geometry.intrinsics(96, 96, 90)
@@ -73,7 +73,7 @@ def test_levels_are_mixed_as_opengl_defines_it():
     rng = np.random.default_rng(0)
     image = rng.integers(0, 255, (32, 64, 3)).astype(np.uint8)
     atlas = TrilinearAtlas([image])
-    levels = mip_levels(image)
+    levels = atlas.levels_of(image)
     n = 200
     u, v = rng.uniform(-100, 100, (2, n)).astype(np.float32)
     derivatives = (rng.normal(size=(4, n)) * 2 ** rng.uniform(-2, 7, n)).astype(np.float32)
@@ -91,6 +91,21 @@ def test_levels_are_mixed_as_opengl_defines_it():
         np.testing.assert_allclose(got[:, i], (1 - share) * looked[0] + share * looked[1], atol=1.5)
 
 
+@pytest.mark.parametrize("shape", [(8, 8), (13, 6), (1, 7), (5, 1)])
+def test_levels_are_bilinear_lookups_in_the_one_before(shape):
+    image = np.random.default_rng(1).integers(0, 255, (*shape, 3)).astype(np.uint8)
+    levels = TrilinearAtlas([image]).levels_of(image)
+    assert [level.shape[:2] for level in levels[1:]] == [
+        tuple(max(n >> k, 1) for n in shape) for k in range(1, int(np.log2(max(shape))) + 1)
+    ]
+    for above, level in pairwise(levels):
+        h, w = level.shape[:2]
+        centres = np.stack(np.meshgrid((np.arange(w) + 0.5) / w, (np.arange(h) + 0.5) / h), -1).reshape(-1, 2)
+        for c in range(3):
+            looked = bilinear(above[..., c], centres).reshape(h, w)
+            assert (np.abs(level[..., c] - looked) <= 1 + 1e-9).all() and (level[..., c] >= looked - 1e-5).all()
+
+
 def test_many_layers_of_back_faces_are_looked_through(tmp_path):
     builder = Builder()
     for k in range(30):
@@ -100,6 +115,17 @@ def test_many_layers_of_back_faces_are_looked_through(tmp_path):
         geometry.camera_pose([0, 0, 1], 0, 0), geometry.intrinsics(4, 4, 90), 4, 4
     )[1]
     np.testing.assert_allclose(depth[0, 1:3, 1:3], 1.29, rtol=1e-5)
+
+
+@pytest.mark.parametrize("path", ["fastest", "numpy"])
+def test_what_is_nearer_than_a_centimetre_is_not_seen(tmp_path, path):
+    builder = Builder()
+    for z in (0.0, 0.992, 0.98):
+        builder.node(mesh=builder.mesh(material=builder.material()), translation=[0, 0, z])
+    scene, view = load_scene(builder.glb(tmp_path / "a.glb"), up="y"), geometry.camera_pose([0, 0, 1], 0, 0)
+    with shading_by(path):
+        depth = renderer_of(scene).render(view, geometry.intrinsics(4, 4, 90), 4, 4)[1]
+    np.testing.assert_allclose(depth, 0.02, rtol=1e-4)
 
 
 def test_a_scene_has_one_ray_caster_for_as_long_as_it_lives(tmp_path):
@@ -120,3 +146,9 @@ def test_open_scenes_are_kept_until_their_files_change(tmp_path):
     furnished(path, rng=np.random.default_rng(9))
     os.utime(path, ns=(1, 1))
     assert open_scene(path, up="y").content_hash != first.content_hash
+    config = tmp_path / "model.stage_config.json"
+    config.write_text('{"up": [0, 1, 0], "front": [0, 0, -1]}')
+    second = open_scene(path)
+    assert open_scene(path) is second
+    config.write_text('{"up": [0, 1, 0], "front": [-1, 0, 0]}')
+    assert open_scene(path).content_hash != second.content_hash
