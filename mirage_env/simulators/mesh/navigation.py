@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mirage_env.geometry import Array
-from mirage_env.simulators.mesh.corridors import find_path
-from mirage_env.simulators.mesh.navmesh import NavMesh
-from mirage_env.simulators.mesh.surface import nearest, step
-from mirage_env.simulators.mesh.top_down import top_down_islands
+from mirage_env.simulators.mesh.navmesh.build import NavMesh
+from mirage_env.simulators.mesh.navmesh.corridors import find_path
+from mirage_env.simulators.mesh.navmesh.surface import nearest, step
+from mirage_env.simulators.mesh.navmesh.top_down import top_down_islands
 from mirage_env.simulators.navigation import COLLISION_SLACK
 
 MAX_Y_OFFSET = 0.5

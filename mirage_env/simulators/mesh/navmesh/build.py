@@ -7,14 +7,14 @@ from typing import NamedTuple
 import numpy as np
 
 from mirage_env.geometry import Array
-from mirage_env.simulators.mesh.contours import contours_of
-from mirage_env.simulators.mesh.detail import Detail, detail_of
-from mirage_env.simulators.mesh.floors import eroded, linked_floors
-from mirage_env.simulators.mesh.polygons import Polygons, polygons_of
-from mirage_env.simulators.mesh.regions import merged_regions
-from mirage_env.simulators.mesh.settings import NavigationSettings
-from mirage_env.simulators.mesh.voxels import Grid, grid_of, solid_spans, standable
-from mirage_env.simulators.mesh.watershed import watershed
+from mirage_env.simulators.mesh.navmesh.contours import contours_of
+from mirage_env.simulators.mesh.navmesh.detail import Detail, detail_of
+from mirage_env.simulators.mesh.navmesh.floors import eroded, linked_floors
+from mirage_env.simulators.mesh.navmesh.polygons import Polygons, polygons_of
+from mirage_env.simulators.mesh.navmesh.regions import merged_regions
+from mirage_env.simulators.mesh.navmesh.settings import NavigationSettings
+from mirage_env.simulators.mesh.navmesh.voxels import Grid, grid_of, solid_spans, standable
+from mirage_env.simulators.mesh.navmesh.watershed import watershed
 
 _MOST_COLUMNS = 1 << 26
 _SMALLEST_AREA = 1e-5

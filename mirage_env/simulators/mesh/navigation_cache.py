@@ -16,8 +16,8 @@ import numpy as np
 from mirage_env.files import atomic_write
 from mirage_env.geometry import Array
 from mirage_env.simulators.mesh.navigation import MeshNavigation
-from mirage_env.simulators.mesh.navmesh import NavMesh, build_navmesh, checked_mesh
-from mirage_env.simulators.mesh.settings import NavigationSettings
+from mirage_env.simulators.mesh.navmesh.build import NavMesh, build_navmesh, checked_mesh
+from mirage_env.simulators.mesh.navmesh.settings import NavigationSettings
 
 _FORMAT = 1
 """Counts up whenever the same mesh and settings give another space or another file."""

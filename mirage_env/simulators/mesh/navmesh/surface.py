@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mirage_env.simulators.mesh.loops import loop
+from mirage_env.simulators.mesh.navmesh.loops import loop
 
 _ZERO, _ONE, _HALF, _FAR = np.float32(0), np.float32(1), np.float32(0.5), np.float32(3.4e38)
 _FLAT = np.float32(1e-6)
