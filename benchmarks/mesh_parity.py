@@ -1,4 +1,4 @@
-"""How the mesh simulator's navigation compares with habitat-sim's recordings: space, paths, motion, and building time."""
+"""How the mesh simulator's navigation compares with habitat-sim's recordings: space, paths, motion, and times."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def distance_errors(navigation: MeshNavigation, recorded: Any) -> tuple[Array, i
 
 
 def replay(navigation: MeshNavigation, rollouts: Any, name: str) -> dict[str, float]:
-    """One recorded sequence walked again: errors of places in metres and rotations, and the share of equal collisions."""
+    """A recorded sequence walked again: errors of places (metres) and rotations, and the share of equal collisions."""
     places, rotations = rollouts[f"{name}_positions"], rollouts[f"{name}_rotations_wxyz"].astype(np.float32)
     place, rotation = places[0], rotations[0]
     off, turned_off, equal = [], [], []

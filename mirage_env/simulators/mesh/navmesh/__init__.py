@@ -5,5 +5,5 @@ From mesh to polygons: ``voxels`` (solid spans), ``floors`` (linked cells, erode
 places, motion), ``corridors`` (paths) and ``top_down`` (maps).
 
 Recast and Detour 1.6.0 are by M. Mononen and contributors (github.com/recastnavigation/recastnavigation); habitat-sim
-0.3.4 builds on that version, earlier ones on older. This is a new program by the same rules; none of their code is in it.
+0.3.4 builds on that version, earlier ones on older. This is a new program by the same rules, without their code.
 """
