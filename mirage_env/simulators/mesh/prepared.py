@@ -13,11 +13,11 @@ from mirage_env import geometry
 from mirage_env.geometry import Array
 from mirage_env.simulators.base import AgentStart
 from mirage_env.simulators.mesh.axes import Axis
+from mirage_env.simulators.mesh.navigation import MeshNavigation
+from mirage_env.simulators.mesh.navigation_cache import open_navigation
+from mirage_env.simulators.mesh.navmesh.settings import NavigationSettings
 from mirage_env.simulators.mesh.rendering import SceneRaycaster, renderer_of
 from mirage_env.simulators.mesh.scene import MeshScene, open_scene
-from mirage_env.simulators.navmesh.cache import open_navigation
-from mirage_env.simulators.navmesh.navigation import MeshNavigation
-from mirage_env.simulators.navmesh.settings import NavigationSettings
 from mirage_env.simulators.views import RenderedScene
 
 _SIGHT = 20.0

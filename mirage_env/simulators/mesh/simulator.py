@@ -15,8 +15,8 @@ from mirage_env.geometry import Array
 from mirage_env.simulators.agent import Place, go
 from mirage_env.simulators.base import AgentStart, Camera, Motion
 from mirage_env.simulators.mesh.axes import Axis
+from mirage_env.simulators.mesh.navigation import MeshNavigation
 from mirage_env.simulators.mesh.prepared import PreparedScene, prepare_scene
-from mirage_env.simulators.navmesh.navigation import MeshNavigation
 from mirage_env.simulators.views import RenderedView, render
 
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from mirage_env.geometry import Array
-from mirage_env.simulators.navmesh.floors import Floors
-from mirage_env.simulators.navmesh.holes import Corner, join_holes, twice_area
-from mirage_env.simulators.navmesh.settings import NavigationSettings
+from mirage_env.simulators.mesh.navmesh.floors import Floors
+from mirage_env.simulators.mesh.navmesh.rings import Corner, join_holes, twice_area
+from mirage_env.simulators.mesh.navmesh.settings import NavigationSettings
 
 _OTHER_FLOOR = 0x20000
 _REGION = 0xFFFF

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from mirage_env.simulators.navmesh.loops import loop
-from mirage_env.simulators.navmesh.surface import nearest
+from mirage_env.simulators.mesh.navmesh.loops import loop
+from mirage_env.simulators.mesh.navmesh.surface import nearest
 
 _ASIDE = np.float32(1e-2)
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from mirage_env.geometry import Array
-from mirage_env.simulators.navmesh.floors import Floors, distance_field
-from mirage_env.simulators.navmesh.loops import loop
+from mirage_env.simulators.mesh.navmesh.floors import Floors, distance_field
+from mirage_env.simulators.mesh.navmesh.loops import loop
 
 _STACKS = 8
 _EXPAND = np.int64(8)

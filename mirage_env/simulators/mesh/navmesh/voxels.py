@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mirage_env.geometry import Array
-from mirage_env.simulators.navmesh.loops import loop
-from mirage_env.simulators.navmesh.settings import NavigationSettings
+from mirage_env.simulators.mesh.navmesh.loops import loop
+from mirage_env.simulators.mesh.navmesh.settings import NavigationSettings
 
 HIGHEST = 0xFFFF
 """Ceiling of a column with nothing above."""

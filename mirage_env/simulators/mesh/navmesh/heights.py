@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mirage_env.simulators.navmesh.loops import loop
+from mirage_env.simulators.mesh.navmesh.loops import loop
 
 _SLACK = np.float32(0.01)
 

@@ -7,14 +7,14 @@ from typing import NamedTuple
 import numpy as np
 
 from mirage_env.geometry import Array
-from mirage_env.simulators.navmesh.contours import contours_of
-from mirage_env.simulators.navmesh.detail import Detail, detail_of
-from mirage_env.simulators.navmesh.floors import eroded, linked_floors
-from mirage_env.simulators.navmesh.polygons import Polygons, polygons_of
-from mirage_env.simulators.navmesh.regions import merged_regions
-from mirage_env.simulators.navmesh.settings import NavigationSettings
-from mirage_env.simulators.navmesh.voxels import Grid, grid_of, solid_spans, standable
-from mirage_env.simulators.navmesh.watershed import watershed
+from mirage_env.simulators.mesh.navmesh.contours import contours_of
+from mirage_env.simulators.mesh.navmesh.detail import Detail, detail_of
+from mirage_env.simulators.mesh.navmesh.floors import eroded, linked_floors
+from mirage_env.simulators.mesh.navmesh.polygons import Polygons, polygons_of
+from mirage_env.simulators.mesh.navmesh.regions import merged_regions
+from mirage_env.simulators.mesh.navmesh.settings import NavigationSettings
+from mirage_env.simulators.mesh.navmesh.voxels import Grid, grid_of, solid_spans, standable
+from mirage_env.simulators.mesh.navmesh.watershed import watershed
 
 _MOST_COLUMNS = 1 << 26
 _SMALLEST_AREA = 1e-5

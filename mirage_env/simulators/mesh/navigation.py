@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mirage_env.geometry import Array
+from mirage_env.simulators.mesh.navmesh.build import NavMesh
+from mirage_env.simulators.mesh.navmesh.corridors import find_path
+from mirage_env.simulators.mesh.navmesh.surface import nearest, step
+from mirage_env.simulators.mesh.navmesh.top_down import top_down_islands
 from mirage_env.simulators.navigation import COLLISION_SLACK
-from mirage_env.simulators.navmesh.corridors import find_path
-from mirage_env.simulators.navmesh.navmesh import NavMesh
-from mirage_env.simulators.navmesh.surface import nearest, step
-from mirage_env.simulators.navmesh.top_down import top_down_islands
 
 MAX_Y_OFFSET = 0.5
 """Metres above or below the floor up to which a position counts as on it, as in Habitat."""

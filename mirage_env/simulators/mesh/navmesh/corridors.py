@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from mirage_env.simulators.navmesh.loops import loop
-from mirage_env.simulators.navmesh.surface import inside, nearest, off_edge, put
+from mirage_env.simulators.mesh.navmesh.loops import loop
+from mirage_env.simulators.mesh.navmesh.surface import inside, nearest, off_edge, put
 
 _ZERO, _HALF, _FAR = np.float32(0), np.float32(0.5), np.float32(3.4e38)
 _GREED = np.float32(0.999)

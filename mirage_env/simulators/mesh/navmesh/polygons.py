@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from mirage_env.geometry import Array
-from mirage_env.simulators.navmesh.contours import Contour
-from mirage_env.simulators.navmesh.holes import Corner
-from mirage_env.simulators.navmesh.triangulate import MOST_CORNERS, convex_polygons, triangles_of
+from mirage_env.simulators.mesh.navmesh.contours import Contour
+from mirage_env.simulators.mesh.navmesh.rings import Corner
+from mirage_env.simulators.mesh.navmesh.triangulate import MOST_CORNERS, convex_polygons, triangles_of
 
 _SAME_HEIGHT = 2
 

@@ -15,12 +15,15 @@ import numpy as np
 
 from mirage_env.files import atomic_write
 from mirage_env.geometry import Array
-from mirage_env.simulators.navmesh.navigation import MeshNavigation
-from mirage_env.simulators.navmesh.navmesh import NavMesh, build_navmesh, checked_mesh
-from mirage_env.simulators.navmesh.settings import NavigationSettings
+from mirage_env.simulators.mesh.navigation import MeshNavigation
+from mirage_env.simulators.mesh.navmesh.build import NavMesh, build_navmesh, checked_mesh
+from mirage_env.simulators.mesh.navmesh.settings import NavigationSettings
 
 _FORMAT = 1
 """Counts up whenever the same mesh and settings give another space or another file."""
+
+
+_METADATA = "mirage_env navigable space"
 
 
 def cache_folder() -> Path:
@@ -101,7 +104,7 @@ def _write(path: Path, key: str, mesh: NavMesh) -> None:
     from safetensors.numpy import save
 
     arrays = {name: np.ascontiguousarray(array) for name, array in mesh._asdict().items()}
-    metadata = {"mirage_env": "navigable space", "key": key, "sha256": _digest(arrays)}
+    metadata = {_METADATA: json.dumps({"key": key, "sha256": _digest(arrays)})}  # one entry: several come in any order
     with atomic_write(path) as temporary:
         temporary.write_bytes(save(arrays, metadata))
 
@@ -112,7 +115,7 @@ def _read(path: Path, key: str) -> NavMesh | None:
 
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata: dict[str, Any] = file.metadata() or {}
+            metadata: dict[str, Any] = json.loads((file.metadata() or {}).get(_METADATA, "{}"))
             if metadata.get("key") != key or set(file.keys()) != set(NavMesh._fields):
                 return None
             arrays = {name: np.array(file.get_tensor(name)) for name in NavMesh._fields}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mirage_env.simulators.navmesh.loops import loop
+from mirage_env.simulators.mesh.navmesh.loops import loop
 
 _OPEN, _HULL = np.int64(-1), np.int64(-2)
 _ZERO, _ONE, _TWO, _FAR = np.float32(0), np.float32(1), np.float32(2), np.float32(3.4e38)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mirage_env.geometry import Array
-from mirage_env.simulators.navmesh.floors import Floors
-from mirage_env.simulators.navmesh.settings import NavigationSettings
+from mirage_env.simulators.mesh.navmesh.floors import Floors
+from mirage_env.simulators.mesh.navmesh.settings import NavigationSettings
 
 _LONGEST = 40000
 

@@ -13,14 +13,14 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from mirage_env.geometry import Array
-from mirage_env.simulators.navmesh.delaunay import delaunay, hull_triangles, off_segment_flat
-from mirage_env.simulators.navmesh.floors import Floors
-from mirage_env.simulators.navmesh.heights import height_at, height_patch
-from mirage_env.simulators.navmesh.loops import loop, plain
-from mirage_env.simulators.navmesh.polygons import Polygons
-from mirage_env.simulators.navmesh.settings import NavigationSettings
-from mirage_env.simulators.navmesh.surface import put
-from mirage_env.simulators.navmesh.voxels import Grid
+from mirage_env.simulators.mesh.navmesh.delaunay import delaunay, hull_triangles, off_segment_flat
+from mirage_env.simulators.mesh.navmesh.floors import Floors
+from mirage_env.simulators.mesh.navmesh.heights import height_at, height_patch
+from mirage_env.simulators.mesh.navmesh.loops import loop, plain
+from mirage_env.simulators.mesh.navmesh.polygons import Polygons
+from mirage_env.simulators.mesh.navmesh.settings import NavigationSettings
+from mirage_env.simulators.mesh.navmesh.surface import put
+from mirage_env.simulators.mesh.navmesh.voxels import Grid
 
 _MOST_CORNERS = 127
 _MOST_PER_EDGE = 32

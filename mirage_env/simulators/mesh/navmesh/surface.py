@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mirage_env.simulators.navmesh.loops import loop
+from mirage_env.simulators.mesh.navmesh.loops import loop
 
 _ZERO, _ONE, _HALF, _FAR = np.float32(0), np.float32(1), np.float32(0.5), np.float32(3.4e38)
 _FLAT = np.float32(1e-6)
@@ -18,7 +18,7 @@ _REACH, _REACH_UP = np.float32(2), np.float32(4)
 _AROUND = np.float32(0.001)
 _NUDGE = np.float32(1e-4)
 _MOST_POLYGONS = 256
-_MOST_WAITING = 48
+_MOST_WAITING, _MOST_MET = 48, 64
 
 
 @loop
@@ -148,6 +148,8 @@ def _slide(mesh: Any, start: int, point: Any, goal: Any, out: Any, visited: Any)
     waiting = np.empty(_MOST_WAITING, dtype=np.int32)
     waiting[0], first, count = start, 0, 1
     seen[start] = -1
+    met = np.zeros(len(mesh.sides), dtype=np.bool_)
+    met[start], n_met = True, 1
     best, least = -1, _FAR
     put(point, out)
     while count > 0:
@@ -167,7 +169,13 @@ def _slide(mesh: Any, start: int, point: Any, goal: Any, out: Any, visited: Any)
                     best, least = p, off
                     for k in range(3):
                         out[k] = corners[j, k] + (corners[i, k] - corners[j, k]) * at
-            elif seen[other] == -2:
+                continue
+            if not met[other]:
+                if n_met >= _MOST_MET:
+                    continue
+                met[other] = True
+                n_met += 1
+            if seen[other] == -2:
                 off, at = off_edge(middle, corners[j], corners[i])
                 if off <= around and count < _MOST_WAITING:
                     seen[other] = p

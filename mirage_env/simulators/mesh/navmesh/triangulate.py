@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mirage_env.simulators.navmesh.holes import Corner, Ring, in_cone, meets, same_place, side_of, squared_length
+from mirage_env.simulators.mesh.navmesh.rings import Corner, Ring, in_cone, meets, same_place, side_of, squared_length
 
 MOST_CORNERS = 6
 
