@@ -244,3 +244,5 @@ def test_meshes_without_a_floor_are_refused() -> None:
         build_navmesh(vertices[:, :2], faces)
     with pytest.raises(ValueError, match="check its units"):
         build_navmesh(1000 * vertices, faces)
+    with pytest.raises(ValueError, match="check its units"):
+        build_navmesh(np.array([(-3e38, 0, 0), (3e38, 0, 0), (0, 0, 3)]), np.array([(0, 1, 2)]))

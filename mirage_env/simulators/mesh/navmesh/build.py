@@ -13,7 +13,7 @@ from mirage_env.simulators.mesh.navmesh.floors import eroded, linked_floors
 from mirage_env.simulators.mesh.navmesh.polygons import Polygons, polygons_of
 from mirage_env.simulators.mesh.navmesh.regions import merged_regions
 from mirage_env.simulators.mesh.navmesh.settings import NavigationSettings
-from mirage_env.simulators.mesh.navmesh.voxels import Grid, grid_of, solid_spans, standable
+from mirage_env.simulators.mesh.navmesh.voxels import MOST_HEIGHT, Grid, grid_of, solid_spans, standable
 from mirage_env.simulators.mesh.navmesh.watershed import watershed
 
 _MOST_COLUMNS = 1 << 26
@@ -66,12 +66,8 @@ def build_navmesh(vertices: Array, faces: Array, settings: NavigationSettings | 
     """
     settings = NavigationSettings() if settings is None else settings
     vertices, faces = checked_mesh(vertices, faces)
+    _check_extent(vertices, settings)
     grid = grid_of(vertices, settings)
-    if grid.width * grid.depth > _MOST_COLUMNS:
-        raise ValueError(
-            f"the mesh spans {grid.width} x {grid.depth} cells of {settings.cell_size:g} m, more than {_MOST_COLUMNS}; "
-            "check its units, or take a larger cell_size"
-        )
     if grid.width < 1 or grid.depth < 1:
         raise no_floor(vertices, settings)
     spans = standable(solid_spans(vertices, faces, grid, settings), grid, settings)
@@ -101,6 +97,16 @@ def checked_mesh(vertices: Array, faces: Array) -> tuple[Array, Array]:
     if faces.min() < 0 or faces.max() >= len(vertices):
         raise ValueError(f"faces must index the {len(vertices)} vertices, got {int(faces.min())} to {int(faces.max())}")
     return vertices, np.ascontiguousarray(faces, dtype=np.int32)
+
+
+def _check_extent(vertices: Array, settings: NavigationSettings) -> None:
+    x, y, z = (vertices.max(0).astype(np.float64) - vertices.min(0)).tolist()
+    columns = (x / settings.cell_size) * (z / settings.cell_size)
+    if columns > _MOST_COLUMNS or y > MOST_HEIGHT * settings.cell_height:
+        raise ValueError(
+            f"the mesh is {x:.4g} m wide, {y:.4g} m high and {z:.4g} m deep, too large for cells of "
+            f"{settings.cell_size:g} x {settings.cell_height:g} m; check its units, or take larger cells"
+        )
 
 
 def no_floor(vertices: Array, settings: NavigationSettings) -> ValueError:

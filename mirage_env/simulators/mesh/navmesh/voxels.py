@@ -17,7 +17,9 @@ from mirage_env.simulators.mesh.navmesh.settings import NavigationSettings
 HIGHEST = 0xFFFF
 """Ceiling of a column with nothing above."""
 
-_MOST_HEIGHT = 0x1FFF
+MOST_HEIGHT = 0x1FFF
+"""Cells that a column can be high."""
+
 _ZERO = np.float32(0)
 _X, _Z = np.int64(0), np.int64(2)  # as constants they would make numba compile loops once for each
 
@@ -213,8 +215,8 @@ def _rasterise(
                 bottom, top = max(bottom - low[1], _ZERO), min(top - low[1], tall)
                 if top < _ZERO or bottom > tall:
                     continue
-                b = min(max(int(np.floor(bottom * per_height)), 0), _MOST_HEIGHT)
-                t = min(max(int(np.ceil(top * per_height)), b + 1), _MOST_HEIGHT)
+                b = min(max(int(np.floor(bottom * per_height)), 0), MOST_HEIGHT)
+                t = min(max(int(np.ceil(top * per_height)), b + 1), MOST_HEIGHT)
                 pool = _put(pool, first, state, x + z * width, b, t, int(walkable[f]), merge)
     return pool, first
 
