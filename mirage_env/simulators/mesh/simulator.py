@@ -6,14 +6,15 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
 from mirage_env import geometry
 from mirage_env.geometry import Array
 from mirage_env.simulators.agent import Place, go
-from mirage_env.simulators.base import AgentStart, Camera, Motion
+from mirage_env.simulators.base import AgentStart, Camera, FloorMotion, Motion
+from mirage_env.simulators.mesh import heading
 from mirage_env.simulators.mesh.axes import Axis
 from mirage_env.simulators.mesh.navigation import MeshNavigation
 from mirage_env.simulators.mesh.prepared import PreparedScene, prepare_scene
@@ -26,10 +27,12 @@ class MeshSnapshot(NamedTuple):
     Attributes:
         scene: path of the scene file.
         place: where the agent is.
+        rotation: its heading as Habitat keeps it, see ``heading``.
     """
 
     scene: str
     place: Place
+    rotation: tuple[float, ...]
 
 
 class MeshSimulator:
@@ -100,7 +103,8 @@ class MeshSimulator:
             )
         x, y, z = map(float, position)
         self._opened = opened
-        self._state = MeshSnapshot(scene, Place((x, y, z), math.remainder(start.yaw, math.tau)))
+        place = Place((x, y, z), math.remainder(start.yaw, math.tau))
+        self._state = MeshSnapshot(scene, place, _rotation(place.yaw))
         return self._view()
 
     def step(self, motion: Motion) -> tuple[RenderedView, bool]:
@@ -110,9 +114,12 @@ class MeshSimulator:
         place), level again.
         """
         state = self._present()
-        there = go(self.navigation, state.place, motion, None, self.camera.height, self.allow_sliding)
-        self._state = state._replace(place=there.place)
-        return self._view(), there.collided
+        if _is_habitats(motion) and state.place.free_pose is None:
+            self._state, collided = self._moved(state, motion)
+        else:
+            there = go(self.navigation, state.place, motion, None, self.camera.height, self.allow_sliding)
+            self._state, collided = MeshSnapshot(state.scene, there.place, _rotation(there.place.yaw)), there.collided
+        return self._view(), collided
 
     def snapshot(self) -> MeshSnapshot:
         """The whole state as an immutable value; ``restore`` returns to it any number of times."""
@@ -187,6 +194,18 @@ class MeshSimulator:
         self._opened = self._state = None
         self._closed = True
 
+    def _moved(self, state: MeshSnapshot, motion: FloorMotion) -> tuple[MeshSnapshot, bool]:
+        """A step ahead or a turn, with the numbers that Habitat gives it, and whether it collided."""
+        rotation = np.array(state.rotation, dtype=np.float32)
+        if motion.turn:
+            rotation = heading.turned(rotation, math.degrees(motion.turn))
+            place = Place(state.place.position, math.remainder(heading.yaw_of(rotation), math.tau))
+            return MeshSnapshot(state.scene, place, tuple(rotation.tolist())), False
+        way = heading.ahead(rotation, motion.forward)
+        end, collided = self.navigation.move(np.array(state.place.position), way, self.allow_sliding)
+        x, y, z = end.tolist()
+        return state._replace(place=Place((x, y, z), state.place.yaw)), collided
+
     def _prepared(self, scene: str) -> PreparedScene:
         known = self._opened
         if known and self._state and self._state.scene == scene and known.agent_radius == self.agent_radius:
@@ -207,6 +226,16 @@ class MeshSimulator:
     def _check_open(self) -> None:
         if self._closed:
             raise RuntimeError("this simulator was closed; make a new one")
+
+
+def _is_habitats(motion: Any) -> TypeGuard[FloorMotion]:
+    """Whether Habitat has this motion: a way or a turn, not both."""
+    finite = isinstance(motion, FloorMotion) and math.isfinite(motion.forward) and math.isfinite(motion.turn)
+    return finite and (motion.forward == 0 or motion.turn == 0)
+
+
+def _rotation(yaw: float) -> tuple[float, ...]:
+    return tuple(heading.heading(yaw).tolist())
 
 
 def scene_files(spec: Any) -> tuple[str, ...]:

@@ -14,7 +14,9 @@ from mirage_env import geometry
 from mirage_env.envs.factory import make_point_nav
 from mirage_env.simulators.base import AgentStart, Camera, CameraMotion, FloorMotion
 from mirage_env.simulators.imagined import ImaginedSimulator
+from mirage_env.simulators.mesh import heading
 from mirage_env.simulators.mesh.simulator import MeshSimulator
+from tests.shared_files import shared
 from tests.simulators.mesh.files import SIZE, box_room
 from tests.small_world import small_world
 
@@ -80,6 +82,25 @@ def test_what_cannot_be_opened_or_stood_on_is_refused(simulator: MeshSimulator, 
     assert simulator.snapshot() == before
     with pytest.raises(TypeError, match=r"restore needs what MeshSimulator.snapshot\(\) gave"):
         simulator.restore(None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["apartment", "living-room"])
+def test_recorded_walks_are_walked_again(name: str) -> None:
+    path = "golden/habitat/scenes/apartment.glb" if name == "apartment" else f"scenes/{name}.glb"
+    motions = FloorMotion(0.25), FloorMotion(turn=math.radians(10)), FloorMotion(turn=math.radians(-10))
+    simulator, furthest, collided, steps = MeshSimulator(shared(path), CAMERA), [], 0, 0
+    with np.load(shared(f"golden/habitat/{name}_rollouts.npz")) as recorded:
+        for key in [key.removesuffix("_actions") for key in recorded if key.endswith("_actions")]:
+            simulator.allow_sliding = "noslide" not in key
+            positions, turns = recorded[f"{key}_positions"], recorded[f"{key}_rotations_wxyz"]
+            x, y, z = positions[0].tolist()
+            simulator.reset(None, AgentStart((x, y, z), heading.yaw_of(turns[0])))
+            for action, hit in zip(recorded[f"{key}_actions"], recorded[f"{key}_collided"], strict=True):
+                collided += simulator.step(motions[int(action)])[1] == bool(hit)
+                steps += 1
+            furthest.append(float(np.linalg.norm(np.array(simulator.agent.position) - positions[-1])))
+            assert math.cos(simulator.agent.yaw - heading.yaw_of(turns[-1])) > 1 - 1e-9
+    assert len(furthest) >= 4 and max(furthest) < 1e-3 and collided == steps
 
 
 def test_environments_over_scene_files(room: Path) -> None:
