@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ from mirage_env.geometry import Array
 from mirage_env.simulators.mesh.heading import ahead, turned
 from mirage_env.simulators.mesh.navigation import MeshNavigation
 from mirage_env.simulators.mesh.navigation_cache import open_navigation
+from mirage_env.simulators.mesh.scene import load_scene
 
 SCENES = {
     "apartment": "golden/habitat/scenes/apartment.glb",
@@ -33,22 +33,9 @@ def shared_folder() -> Path:
 
 
 def scene_mesh(path: Path) -> tuple[Array, Array]:
-    """Vertices (V, 3) float32 and faces (F, 3) of a GLB, with node transforms, in our world by its stage_config."""
-    import trimesh
-
-    scene: Any = trimesh.load(path, process=False, force="scene")
-    vertices, faces, count = [], [], 0
-    for node in scene.graph.nodes_geometry:
-        transform, name = scene.graph[node]
-        part = scene.geometry[name]
-        vertices.append(np.asarray(part.vertices) @ transform[:3, :3].T + transform[:3, 3])
-        faces.append(np.asarray(part.faces) + count)
-        count += len(part.vertices)
-    world = np.concatenate(vertices)
-    described = path.with_suffix(".stage_config.json")
-    if not described.exists() or json.loads(described.read_text()).get("up", [0, 0, 1]) == [0, 0, 1]:
-        world = world[:, [0, 2, 1]] * (1, 1, -1)
-    return np.ascontiguousarray(world, dtype=np.float32), np.concatenate(faces)
+    """Vertices (V, 3) float32 and faces (F, 3) of a scene file in our world."""
+    mesh = load_scene(path).mesh
+    return mesh.vertices, mesh.faces
 
 
 def navigable_map_iou(navigation: MeshNavigation, recorded: Any) -> float:
