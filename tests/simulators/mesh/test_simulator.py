@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from mirage_env import geometry
+from mirage_env.cli import main
+from mirage_env.data.episodes import read_episodes
 from mirage_env.envs.factory import make_point_nav
 from mirage_env.simulators.base import AgentStart, Camera, CameraMotion, FloorMotion
 from mirage_env.simulators.imagined import ImaginedSimulator
@@ -125,3 +127,21 @@ def test_imagined_worlds_start_from_scene_files(room: Path, views: int) -> None:
     env.step(1)
     with pytest.raises(ValueError, match="nobody moves in scene files"):
         make_point_nav(simulator="mirage", start_from="mesh", scenes=[room], movers=1)
+
+
+def test_episodes_of_scene_files_are_written_and_played(room: Path, tmp_path: Path) -> None:
+    file = tmp_path / "val.json.gz"
+    asked = ["--simulator", "mesh", "--scenes", str(room), "--scenes-dir", str(room.parent), "--episodes", "3"]
+    assert main(["collect", *asked, "--min-ratio", "1", "--out", str(file)]) in (None, 0)
+    episodes = read_episodes(file)
+    assert [episode.scene_id for episode in episodes] == [room.name] * 3
+    played = {"episodes": str(file), "scenes_dir": str(room.parent), "resolution": 32}
+    env = gymnasium.make("Mirage/PointNav-v0", simulator="mesh", **played)
+    for episode in episodes:
+        _, info = env.reset()
+        assert info["episode_id"] == episode.episode_id
+        assert info["distance_to_goal"] == pytest.approx(episode.geodesic_distance, abs=1e-5)
+    imagined = make_point_nav(simulator="mirage", start_from="mesh", model=small_world(), **played)
+    _, info = imagined.reset(seed=0)
+    assert info["episode_id"] == episodes[0].episode_id
+    np.testing.assert_allclose(imagined.simulator.agent.position, episodes[0].start_position, atol=1e-5)
