@@ -78,7 +78,7 @@ class MeshSimulator:
     def reset(self, scene: Any = None, start: AgentStart | None = None) -> RenderedView:
         """Open a scene file (None: keep the present one, at first the first of ``scenes``) and place the agent.
 
-        The start may lie up to 0.5 m above or below the floor, as in Habitat; the first step ahead brings the feet to it.
+        The start may lie up to 0.5 m above or below the floor, as in Habitat; the first step ahead leads to it.
 
         Raises:
             FileNotFoundError, ValueError: one sentence on a scene that cannot be opened or a start where the agent
