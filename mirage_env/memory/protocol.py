@@ -106,8 +106,8 @@ def takes_images(memory: SpatialMemory) -> TypeGuard[ImageMemory]:
 
 def threads(memories: Sequence[SpatialMemory]) -> AbstractContextManager[None]:
     """Who has the processor while they are read and written: the team, where their loops are compiled, or torch."""
-    compiled = all(type(memory) is LatentMemory for memory in memories)
-    return paths.threads(memories[0].device) if compiled else nullcontext()  # type: ignore[attr-defined]
+    latent = [memory for memory in memories if type(memory) is LatentMemory]
+    return paths.threads(latent[0].device) if len(latent) == len(memories) else nullcontext()
 
 
 def read_many(

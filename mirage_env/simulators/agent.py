@@ -9,7 +9,7 @@ import numpy as np
 
 from mirage_env import geometry
 from mirage_env.geometry import Array
-from mirage_env.simulators.base import CameraMotion, FloorMotion, Motion
+from mirage_env.simulators.base import AgentStart, CameraMotion, FloorMotion, Motion
 
 
 class Place(NamedTuple):
@@ -91,6 +91,20 @@ def go(
         below, yaw = geometry.agent_pose(pose, camera_height)
         return Proposal(Place(_three(below), yaw, tuple(pose.ravel().tolist())), pose, False)
     raise TypeError(f"a motion must be a FloorMotion or a CameraMotion, got {type(motion).__name__}")
+
+
+def checked_start(start: Any) -> tuple[tuple[float, float, float], float]:
+    """Feet position and yaw of an ``AgentStart``.
+
+    Raises:
+        TypeError, ValueError: it is none, or not finite.
+    """
+    if not isinstance(start, AgentStart):
+        raise TypeError(f"start must be an AgentStart(position, yaw), got {type(start).__name__}")
+    position = np.asarray(start.position, dtype=np.float64)
+    if position.shape != (3,) or not np.isfinite(position).all() or not math.isfinite(start.yaw):
+        raise ValueError(f"a start needs three finite coordinates and a finite yaw, got {start}")
+    return _three(position), float(start.yaw)
 
 
 def _three(point: Array) -> tuple[float, float, float]:

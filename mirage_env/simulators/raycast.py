@@ -23,6 +23,7 @@ from mirage_env.simulators.texture import TextureAtlas
 
 _RAYS_PER_CHUNK = 16384
 _MAX_CULLED_LAYERS = 64
+_NOWHERE = np.zeros(0, dtype=np.int64)
 _ROUND = np.float32(0.5)  # added to a colour before its fraction is cut off
 _QUARTERS = np.array([(x, y) for y in (0.25, 0.75) for x in (0.25, 0.75)])  # their centres in a pixel
 
@@ -201,28 +202,27 @@ class Raycaster:
         origins = np.empty_like(directions)
         origins[:] = pose[:3, 3]
         hits = self._scene.run(origins, directions, output=True)
-        if self.cull_backfaces:
-            self._retrace_backfaces(hits, origins, directions)
-        hits["tfar"][hits["primID"] < 0] = 0.0
-        return hits
-
-    def _retrace_backfaces(self, hits: dict[str, Array], origins: Array, directions: Array) -> None:
-        """Replace hits on back faces by what lies behind them."""
-        rows = np.arange(len(origins))
-        for layer in range(_MAX_CULLED_LAYERS + 1):
-            facing = np.einsum("ij,ij->i", directions[rows], hits["Ng"][rows])
-            rows = rows[(facing > 0) & (hits["primID"][rows] >= 0)]
+        rows = self._seen_through(hits, directions)
+        for _ in range(_MAX_CULLED_LAYERS):
             if not len(rows):
-                return
-            if layer == _MAX_CULLED_LAYERS:
-                hits["primID"][rows] = -1
-                return
+                break
             d = directions[rows]
             start = hits["tfar"][rows] * np.float32(1 + 1e-6) + np.float32(1e-5)
             behind = self._scene.run(origins[rows] + start[:, None] * d, d, output=True)
             behind["tfar"] += start
             for name, values in behind.items():
                 hits[name][rows] = values
+            rows = rows[self._seen_through(behind, d)]
+        hits["primID"][rows] = -1
+        hits["tfar"][hits["primID"] < 0] = 0.0
+        return hits
+
+    def _seen_through(self, hits: dict[str, Array], directions: Array) -> Array:
+        """Indices of the hits behind which rays go on: on back faces, if they are culled."""
+        if not self.cull_backfaces:
+            return _NOWHERE
+        away = np.einsum("ij,ij->i", directions, hits["Ng"]) > 0
+        return np.flatnonzero(away & (hits["primID"] >= 0))
 
     def sample(
         self, pose: Array, camera_rays: Array, K: Array, rgb: bool = True, overlay: Overlay | None = None

@@ -20,7 +20,6 @@ ShadingPath = Literal["fastest", "numpy"]
 
 NEAR = np.float32(0.01)
 """Metres to the near plane of habitat-sim's cameras; what lies before it is not seen."""
-_MAX_LAYERS = 64
 _NO_LIGHT = np.zeros((1, 0), np.float32)
 
 _choice = kernels.Choice[ShadingPath]("views are shaded", "numpy")
@@ -42,26 +41,6 @@ class SceneRaycaster(Raycaster):
         super().__init__(scene.mesh, cull_backfaces=True, atlas=self._trilinear)
         holes = Holes(scene.mesh, scene.masks) if alpha_test else None
         self._holes = holes if holes else None
-
-    def _trace(self, pose: Array, camera_rays: Array) -> dict[str, Array]:
-        directions = camera_rays @ pose[:3, :3].T.astype(np.float32)
-        origins = np.empty_like(directions)
-        origins[:] = pose[:3, 3]
-        hits = self._scene.run(origins, directions, output=True)
-        rows = self._seen_through(hits, directions)
-        for _ in range(_MAX_LAYERS):
-            if not len(rows):
-                break
-            d = directions[rows]
-            start = hits["tfar"][rows] * np.float32(1 + 1e-6) + np.float32(1e-5)
-            behind = self._scene.run(origins[rows] + start[:, None] * d, d, output=True)
-            behind["tfar"] += start
-            for name, values in behind.items():
-                hits[name][rows] = values
-            rows = rows[self._seen_through(behind, d)]
-        hits["primID"][rows] = -1
-        hits["tfar"][hits["primID"] < 0] = 0.0
-        return hits
 
     def _seen_through(self, hits: dict[str, Array], directions: Array) -> Array:
         """Indices of the hits on back faces, before the near plane and in holes."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from mirage_env import geometry
 from mirage_env.geometry import Array
-from mirage_env.simulators.agent import Place, go
+from mirage_env.simulators.agent import Place, checked_start, go
 from mirage_env.simulators.base import AgentStart, Camera, FloorMotion, Motion
 from mirage_env.simulators.mesh import heading
 from mirage_env.simulators.mesh.axes import Axis
@@ -89,21 +89,15 @@ class MeshSimulator:
             scene = self.scenes[0] if self._state is None else self._state.scene
         (scene,) = scene_files(scene)
         opened = self._prepared(scene)
-        start = opened.default_start if start is None else start
-        if not isinstance(start, AgentStart):
-            raise TypeError(f"start must be an AgentStart(position, yaw), got {type(start).__name__}")
-        position = np.asarray(start.position, dtype=np.float64)
-        if position.shape != (3,) or not np.isfinite(position).all() or not math.isfinite(start.yaw):
-            raise ValueError(f"a start needs three finite coordinates and a finite yaw, got {start}")
+        position, yaw = checked_start(opened.default_start if start is None else start)
         if not opened.navigation.is_navigable(position):
             x, y, z = position
             raise ValueError(
                 f"the agent cannot start at ({x:.2f}, {y:.2f}, {z:.2f}) in {Path(scene).name}, which is not navigable; "
                 "take a start from sample_navigable_point"
             )
-        x, y, z = map(float, position)
         self._opened = opened
-        place = Place((x, y, z), math.remainder(start.yaw, math.tau))
+        place = Place(position, math.remainder(yaw, math.tau))
         self._state = MeshSnapshot(scene, place, _rotation(place.yaw))
         return self._view()
 

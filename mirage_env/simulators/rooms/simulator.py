@@ -11,6 +11,7 @@ import shapely
 
 from mirage_env import geometry
 from mirage_env.geometry import Array
+from mirage_env.simulators.agent import checked_start
 from mirage_env.simulators.base import AgentStart, Camera, CameraMotion, FloorMotion, Motion
 from mirage_env.simulators.navigation import COLLISION_SLACK, PolygonNavigation
 from mirage_env.simulators.rooms.course import Course
@@ -122,7 +123,7 @@ class RoomsSimulator:
         opened = prepare_home(scene, self.agent_radius)
         if start is None:
             start = opened.default_start
-        position, yaw = _check_start(start)
+        position, yaw = checked_start(start)
         if abs(position[1]) > _FLOOR_TOLERANCE or not opened.navigation.is_navigable(position):
             x, y, z = position
             raise ValueError(
@@ -361,12 +362,3 @@ class RoomsSimulator:
     def _check_open(self) -> None:
         if self._closed:
             raise RuntimeError("this simulator was closed; make a new one")
-
-
-def _check_start(start: Any) -> tuple[tuple[float, float, float], float]:
-    if not isinstance(start, AgentStart):
-        raise TypeError(f"start must be an AgentStart(position, yaw), got {type(start).__name__}")
-    position = np.asarray(start.position, dtype=np.float64)
-    if position.shape != (3,) or not np.isfinite(position).all() or not math.isfinite(start.yaw):
-        raise ValueError(f"a start needs three finite coordinates and a finite yaw, got {start}")
-    return (float(position[0]), float(position[1]), float(position[2])), float(start.yaw)

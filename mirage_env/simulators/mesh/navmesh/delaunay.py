@@ -18,18 +18,6 @@ _FLAT, _LEFT, _TOLERANCE = np.float32(1e-6), np.float32(1e-5), np.float32(0.001)
 
 
 @loop
-def off_segment_flat(point: Any, p: Any, q: Any) -> Any:
-    """Squared distance of a point to a segment, seen from above."""
-    sx, sz, dx, dz = q[0] - p[0], q[2] - p[2], point[0] - p[0], point[2] - p[2]
-    squared, t = sx * sx + sz * sz, sx * dx + sz * dz
-    if squared > _ZERO:
-        t = t / squared
-    t = min(max(t, _ZERO), _ONE)
-    dx, dz = p[0] + t * sx - point[0], p[2] + t * sz - point[2]
-    return dx * dx + dz * dz
-
-
-@loop
 def _apart(a: Any, b: Any) -> Any:
     dx, dz = b[0] - a[0], b[2] - a[2]
     return np.sqrt(dx * dx + dz * dz)

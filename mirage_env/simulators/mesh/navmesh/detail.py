@@ -13,13 +13,13 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from mirage_env.geometry import Array
-from mirage_env.simulators.mesh.navmesh.delaunay import delaunay, hull_triangles, off_segment_flat
+from mirage_env.simulators.mesh.navmesh.delaunay import delaunay, hull_triangles
 from mirage_env.simulators.mesh.navmesh.floors import Floors
 from mirage_env.simulators.mesh.navmesh.heights import height_at, height_patch
 from mirage_env.simulators.mesh.navmesh.loops import loop, plain
 from mirage_env.simulators.mesh.navmesh.polygons import Polygons
 from mirage_env.simulators.mesh.navmesh.settings import NavigationSettings
-from mirage_env.simulators.mesh.navmesh.surface import put
+from mirage_env.simulators.mesh.navmesh.surface import off_edge, put
 from mirage_env.simulators.mesh.navmesh.voxels import Grid
 
 _MOST_CORNERS = 127
@@ -100,7 +100,7 @@ def _on_border(points: Any, triangles: Any, ring: Any) -> Any:
             a, b = points[triangles[t, e]], points[triangles[t, (e + 1) % 3]]
             for i in range(n):
                 p, q = ring[(i + n - 1) % n], ring[i]
-                if off_segment_flat(a, p, q) < _ON_EDGE and off_segment_flat(b, p, q) < _ON_EDGE:
+                if off_edge(a, p, q)[0] < _ON_EDGE and off_edge(b, p, q)[0] < _ON_EDGE:
                     border[t, e] = True
     return border
 
@@ -162,7 +162,7 @@ def _least_extent(ring: Any) -> Any:
         furthest = _ZERO
         for j in range(len(ring)):
             if j != i and j != k:
-                furthest = max(furthest, off_segment_flat(ring[j], ring[i], ring[k]))
+                furthest = max(furthest, off_edge(ring[j], ring[i], ring[k])[0])
         least = min(least, furthest)
     return np.sqrt(least)
 
@@ -178,7 +178,7 @@ def _inside_by(point: Any, ring: Any) -> Any:
             0
         ]:
             inside = not inside
-        nearest = min(nearest, off_segment_flat(point, b, a))
+        nearest = min(nearest, off_edge(point, b, a)[0])
         j = i
     return -nearest if inside else nearest
 
