@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks import reporting
 from mirage_env.geometry import Array
-from mirage_env.simulators.mesh.heading import ahead, turned
+from mirage_env.simulators.heading import ahead, turned
 from mirage_env.simulators.mesh.navigation import MeshNavigation
 from mirage_env.simulators.mesh.navigation_cache import open_navigation
 from mirage_env.simulators.mesh.scene import load_scene

@@ -140,18 +140,23 @@ def _add_train(commands: Any, common: argparse.ArgumentParser) -> None:
         help="train a world model on collected walks",
         description="Each stage goes on from its last checkpoint in --out. The finished model is in --out/model.",
     )
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="what 'collect' wrote")
-    parser.add_argument("--validation", type=Path, required=True, metavar="DIR", help="the same, from other scenes")
+    parser.add_argument("--data", type=Path, nargs="+", required=True, metavar="DIR", help="what 'collect' wrote")
+    parser.add_argument(
+        "--validation", type=Path, nargs="+", required=True, metavar="DIR", help="the same, from other scenes"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="checkpoints, curves and the model")
+    parser.add_argument(
+        "--start", metavar="MODEL", help="tune this model (bundled name, folder or hub id) instead of a new one"
+    )
     parser.add_argument("--config", type=Path, metavar="FILE", help="JSON that overrides settings of the recipe")
     parser.add_argument(
         "--stages",
         nargs="+",
         metavar="STAGE",
-        help="codec readouts denoiser sketch distil depth decoder (all)",
+        help="codec readouts denoiser sketch distil depth decoder (all; with --start codec readouts denoiser depth)",
     )
     parser.add_argument("--minutes", type=float, metavar="M", help="stop after so long; a later call goes on")
-    parser.add_argument("--limit", type=int, metavar="N", help="use at most N walks")
+    parser.add_argument("--limit", type=int, metavar="N", help="use at most N walks of each folder")
     parser.add_argument(
         "--shards", type=Path, metavar="DIR", help="go on from the small files there, and leave the run as such there"
     )
@@ -162,27 +167,34 @@ def _train(arguments: argparse.Namespace) -> None:
     import math
 
     from mirage_env.files import writable_folder
-    from mirage_env.training.recipe import STAGES, Recipe, train_stages
+    from mirage_env.models import weights
+    from mirage_env.training.recipe import STAGES, TUNED, Recipe, train_stages
     from mirage_env.training.shards import pack, unpack
 
     if arguments.minutes is not None and not arguments.minutes > 0:
         raise ValueError(f"--minutes must be above 0, got {arguments.minutes}")
     if arguments.limit is not None and arguments.limit < 1:
         raise ValueError(f"--limit must be at least 1, got {arguments.limit}")
-    for folder in (arguments.data, arguments.validation):
+    for folder in (*arguments.data, *arguments.validation):
         if not folder.is_dir():
             raise FileNotFoundError(f"there is no folder {folder}; write one with mirage-env collect")
-    stages = STAGES if arguments.stages is None else tuple(arguments.stages)
+    start = None if arguments.start is None else weights.load(arguments.start)
+    recipe = Recipe() if start is None else Recipe.fine_tuning(start)
+    if arguments.config is not None:
+        recipe = recipe.overridden_by(arguments.config)
+    usual = STAGES if start is None else TUNED
+    stages = usual if arguments.stages is None else tuple(arguments.stages)
     if arguments.shards is not None:
         unpack(arguments.shards, writable_folder(arguments.out))
     train_stages(
         arguments.data,
         arguments.validation,
         arguments.out,
-        Recipe() if arguments.config is None else Recipe.from_json(arguments.config),
+        recipe,
         stages=stages,
         minutes=math.inf if arguments.minutes is None else arguments.minutes,
         limit=arguments.limit,
+        start=start,
     )
     if arguments.shards is not None:
         print(f"{len(pack(arguments.out, stages, arguments.shards))} shards in {arguments.shards}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,7 @@ def make(
     start_from: str = "rooms",
     num_start_views: int = 1,
     up: str | Sequence[float] | None = None,
+    habitat: Mapping[str, Any] | None = None,
     flatten: bool = True,
     episodes: str | Path | Sequence[Episode] | Playlist | None = None,
     scenes_dir: str | Path | None = None,
@@ -52,10 +53,10 @@ def make(
     """An environment in which this task is to be done.
 
     Args:
-        simulator: "mirage" (imagined from views of a true scene), "rooms" (the true rooms), "mesh" (true scene files)
-            or a ``Simulator``, whose own camera and scenes then count.
-        scenes: a split ("train", "val", "test"), "toy", or seeds of rooms; of "mesh", a scene file or several. "mirage"
-            takes start views and goals there.
+        simulator: "mirage" (imagined from views of a true scene), "rooms" (the true rooms), "mesh" (true scene files),
+            "habitat" (the same in habitat-sim itself) or a ``Simulator``, whose own camera and scenes then count.
+        scenes: a split ("train", "val", "test"), "toy", or seeds of rooms; of "mesh" and "habitat", a scene file or
+            several. "mirage" takes start views and goals there.
         observations: any of rgb, depth, latent, memory, visible, pointgoal, pose; one bare string gives that Box
             instead of a Dict. See ``mirage_env.envs.observations``.
         actions: "discrete", "velocity" or "camera". See ``mirage_env.envs.actions``.
@@ -73,11 +74,13 @@ def make(
         start_depth: "estimated" from the start view, or "true": the imagined world gets the true depth of that view.
         movers: how many boxes on wheels and people move in each true home; the start view of an imagined world may
             show them, but they do not move there.
-        start_from: "rooms" or "mesh", where imagined worlds take their start views and goals.
+        start_from: "rooms", "mesh" or "habitat", where imagined worlds take their start views and goals.
         num_start_views: 1 to 8, how many true views an imagined world begins with: from the start, all round, at equal
             angles.
         up: the axis of scene files that points up, "y", "-z" or three numbers; None: as their stage_config.json says,
-            else that of Habitat (z for a bare .glb).
+            else that of Habitat (z for a bare .glb). Of "mesh" alone.
+        habitat: options of "habitat": scene_dataset, gpu_device_id and navmesh, see ``HabitatSimulator``, and
+            own_process=True for one of its own.
         flatten: make vectors of all observations but images, as stable-baselines3 asks; False: keep their shapes.
         episodes: a file of PointNav episodes (habitat-lab's ``.json.gz``), or ``mirage_env.data.episodes.Episode``
             values, to be played instead of sampled ones; ``scenes`` are theirs then. See docs/episodes.md.
@@ -114,6 +117,7 @@ def make(
         start_from=start_from,
         num_start_views=num_start_views,
         up=up,
+        habitat=habitat,
     )
     return NavigationEnv(
         world,
@@ -123,8 +127,8 @@ def make(
         flatten=flatten,
         render_mode=render_mode,
         max_episode_steps=max_episode_steps,
-        # These simulators hold nothing but memory, so that a closed environment can be reset again: checkers do that.
-        owns_simulator=False,
+        # The others hold nothing but memory, so that a closed environment can be reset again: checkers do that.
+        owns_simulator=simulator == "habitat" or (simulator == "mirage" and start_from == "habitat"),
         playlist=playlist,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from mirage_env.simulators.imagined import ImaginedSimulator
     from mirage_env.world import WorldModel
 
-SIMULATORS = ("mirage", "rooms", "mesh")
-LATER = ("habitat",)
-TRUE = ("rooms", "mesh")
+SIMULATORS = ("mirage", "rooms", "mesh", "habitat")
+TRUE = ("rooms", "mesh", "habitat")
 """Simulators that imagined worlds can start from."""
 MAX_START_VIEWS = 8
 IMAGINE = ("always", "new", "never")
@@ -45,6 +44,7 @@ def make_simulator(
     start_from: str = "rooms",
     num_start_views: int = 1,
     up: str | Sequence[float] | None = None,
+    habitat: Mapping[str, Any] | None = None,
 ) -> Simulator:
     """The simulator that ``make`` describes.
 
@@ -53,7 +53,7 @@ def make_simulator(
         latents: whether views must carry latents.
         memory: whether views must carry memory and visible.
         movers: how many move in each true home.
-        start_from, num_start_views, up: as ``make`` has them.
+        start_from, num_start_views, up, habitat: as ``make`` has them.
     """
     _check_names(simulator, imagine, start_depth)
     _check_start(start_from, num_start_views)
@@ -62,7 +62,8 @@ def make_simulator(
             raise ValueError("movers are made for simulators by name; give them to your own: RoomsSimulator(movers=2)")
         return _remembering(simulator, model, memory) if latents and world_of(simulator) is None else simulator
     camera = _camera(resolution, hfov, camera_height)
-    true = _true(start_from if simulator == "mirage" else simulator, scenes, camera, allow_sliding, movers, up)
+    name = start_from if simulator == "mirage" else simulator
+    true = _true(name, scenes, camera, allow_sliding, movers, up, habitat)
     if simulator != "mirage":
         return _remembering(true, model, memory) if latents else true
     from mirage_env.simulators.imagined import ImaginedSimulator
@@ -85,20 +86,32 @@ def make_simulator(
 
 
 def _true(
-    name: str, scenes: Any, camera: Camera, allow_sliding: bool, movers: int, up: str | Sequence[float] | None
+    name: str,
+    scenes: Any,
+    camera: Camera,
+    allow_sliding: bool,
+    movers: int,
+    up: str | Sequence[float] | None,
+    habitat: Mapping[str, Any] | None,
 ) -> Simulator:
+    if up is not None and name != "mesh":
+        raise ValueError('up is the axis of scene files; leave it out unless the simulator or start_from is "mesh"')
+    if habitat is not None and name != "habitat":
+        raise ValueError('habitat options are of habitat-sim; the simulator or start_from must be "habitat" with them')
     if name == "rooms":
         from mirage_env.simulators.rooms.simulator import RoomsSimulator
 
-        if up is not None:
-            raise ValueError('up is the axis of scene files; leave it out unless the simulator or start_from is "mesh"')
         return RoomsSimulator(scenes, camera, AGENT_RADIUS, allow_sliding, samples=COLOUR_SAMPLES, movers=movers)
-    from mirage_env.simulators.mesh.simulator import MeshSimulator
-
     if movers:
         raise ValueError(f"nobody moves in scene files: movers must be 0 with {name!r}, got {movers}")
     if isinstance(scenes, str) and scenes in SPLITS:
         raise ValueError(f"scenes must name scene files with {name!r}, such as scenes='home.glb', got {scenes!r}")
+    if name == "habitat":
+        from mirage_env.simulators.habitat import make_habitat
+
+        return make_habitat(scenes, camera, AGENT_RADIUS, allow_sliding, **(habitat or {}))
+    from mirage_env.simulators.mesh.simulator import MeshSimulator
+
     return MeshSimulator(scenes, camera, AGENT_RADIUS, allow_sliding, samples=1, up=up)
 
 
@@ -134,15 +147,9 @@ def begin_with_image(simulator: Simulator, asked: ResetOptions) -> View:
 
 def _check_names(simulator: Any, imagine: str, start_depth: str) -> None:
     if isinstance(simulator, str):
-        if simulator in LATER:
-            raise ValueError(
-                f"simulator {simulator!r} comes with a later release; this one has {', '.join(SIMULATORS)} "
-                "and takes Simulator objects"
-            )
         if simulator not in SIMULATORS:
             raise ValueError(
-                f"unknown simulator {simulator!r}; valid are {', '.join(SIMULATORS)} or a Simulator object "
-                f"({' and '.join(LATER)} comes with a later release)"
+                f"unknown simulator {simulator!r}; valid are {', '.join(SIMULATORS)} or a Simulator object"
             )
     elif not isinstance(simulator, Simulator):
         raise TypeError(

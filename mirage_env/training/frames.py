@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +31,7 @@ class View:
 
 
 class Trajectories:
-    """All shards of a folder, held as bytes; E episodes of T frames.
+    """All shards of a folder, or of several, held as bytes; E episodes of T frames.
 
     Depth and poses are scaled to a camera at ``canonical_height`` metres: the image of a room is that of a scaled room
     from a camera as much higher, so what one image says of metric scale is the height of its camera.
@@ -38,8 +39,9 @@ class Trajectories:
     ValueError if the trajectories differ in length or image size.
     """
 
-    def __init__(self, folder: Path, canonical_height: float, limit: int | None = None) -> None:
-        paths = list_shards(folder)[:limit]
+    def __init__(self, folders: Path | Sequence[Path], canonical_height: float, limit: int | None = None) -> None:
+        folders = [folders] if isinstance(folders, Path) else folders
+        paths = [path for folder in folders for path in list_shards(folder)[:limit]]
         for i, path in enumerate(paths):  # one at a time: the whole is large
             part = read_shard(path)
             scale = canonical_height / part.meta["camera_height"]
@@ -51,8 +53,8 @@ class Trajectories:
                 self.intrinsics = torch.empty(len(paths), 3, 3)
             if part.rgb.shape != self.rgb.shape[1:]:
                 raise ValueError(
-                    f"trajectories of {folder} must have one length and image size, got {tuple(self.rgb.shape[1:])} "
-                    f"and {part.rgb.shape} in {path.name}"
+                    f"trajectories must have one length and image size, got {tuple(self.rgb.shape[1:])} in {paths[0]} "
+                    f"and {part.rgb.shape} in {path}"
                 )
             self.rgb[i], self.depth[i] = torch.as_tensor(part.rgb), torch.as_tensor(part.depth * np.float32(scale))
             self.poses[i], self.intrinsics[i] = torch.as_tensor(part.poses), torch.as_tensor(part.intrinsics)

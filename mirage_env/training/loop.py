@@ -13,6 +13,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from llvmlite.binding import get_host_cpu_features
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
@@ -38,6 +39,7 @@ class Settings:
     log_every: int = 50
     save_every: int = 250
     bf16: bool = True
+    """Whether networks run in bfloat16, where the device does so itself."""
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "log_every", "save_every"):
@@ -75,6 +77,7 @@ def train(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, betas=(0.9, 0.99)
     )
     start = _resume(folder, model, average, optimiser, device)
+    bf16 = settings.bf16 and computes_bf16(device)
     deadline = time.monotonic() + 60 * minutes
     sums: dict[str, float] = {}
     summed = 0
@@ -85,7 +88,7 @@ def train(
             generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
             for group in optimiser.param_groups:
                 group["lr"] = settings.rate(step)
-            with torch.autocast(device.type, torch.bfloat16, enabled=settings.bf16):
+            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
                 parts = losses(model, generator)
             parts["loss"].backward()
             norm = nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
@@ -114,6 +117,14 @@ def train(
         raise
     plot_curves(folder)
     return average.module.eval()
+
+
+def computes_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 by itself. Processors that only pretend to take five times as long."""
+    if device.type != "cpu":
+        return True
+    features = get_host_cpu_features()
+    return any(features.get(name, False) for name in ("amx-bf16", "avx512bf16", "bf16"))
 
 
 def load_average(model: nn.Module, folder: Path) -> nn.Module:

@@ -23,6 +23,7 @@ from mirage_env.memory import LatentMemory
 from mirage_env.memory.io import read_tensors
 from mirage_env.models.protocols import Codec
 from mirage_env.training.frames import Trajectories, View
+from mirage_env.training.loop import computes_bf16
 from mirage_env.training.warp import grid_intrinsics
 
 FORMAT, VERSION = "mirage_env.Readouts", 3
@@ -115,7 +116,7 @@ def make_readouts(frames: Trajectories, codec: Codec, per_episode: int, seed: in
     for episode in tqdm(range(frames.episodes), desc="readouts", unit="episode"):
         generator = torch.Generator().manual_seed(seed * 1_000_003 + episode)
         view = whole_trajectory(frames, episode, generator)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=computes_bf16(view.rgb.device)):
             latents = codec.encode(view.rgb)
         depth = depths.to_grid(view.depth, codec.stride)
         K = grid_intrinsics(view.intrinsics, codec.stride)

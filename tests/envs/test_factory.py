@@ -26,7 +26,6 @@ from tests.small_world import small_world
         ({"start_from": "moon"}, "unknown start_from 'moon'; imagined worlds start from rooms or mesh"),
         ({"num_start_views": 9}, "num_start_views must be a whole number from 1 to 8, got 9"),
         ({"up": (0, 1, 0)}, "up is the axis of scene files"),
-        ({"simulator": "habitat"}, "simulator 'habitat' comes with a later release"),
         ({"scenes": "house"}, "unknown scenes 'house'; valid are train, val, test, toy"),
         ({"observations": "video"}, "unknown observations 'video'; valid are rgb, depth, latent, memory, visible"),
         ({"actions": "jump"}, "unknown actions 'jump'; valid are discrete, velocity, camera"),

@@ -140,11 +140,11 @@ def test_stages_that_miss_an_earlier_one_say_which(data: Path, tmp_path: Path) -
 def test_a_recipe_file_overrides_the_defaults(tmp_path: Path) -> None:
     path = tmp_path / "recipe.json"
     path.write_text(json.dumps({"channels": 6, "codec_widths": [8, 16], "codec": {"steps": 5, "learning_rate": 1}}))
-    recipe = Recipe.from_json(path)
+    recipe = Recipe().overridden_by(path)
     assert (recipe.channels, recipe.codec_widths, recipe.codec.steps) == (6, (8, 16), 5)
     assert recipe.codec.batch == Recipe().codec.batch and recipe.depth == Recipe().depth
     TINY.save(path)
-    assert Recipe.from_json(path) == TINY
+    assert Recipe().overridden_by(path) == TINY
 
 
 @pytest.mark.parametrize(
@@ -166,10 +166,10 @@ def test_recipes_that_are_refused(given: Any, message: str, tmp_path: Path) -> N
     path = tmp_path / "recipe.json"
     path.write_text(json.dumps(given))
     with pytest.raises(ValueError, match=message):
-        Recipe.from_json(path)
+        Recipe().overridden_by(path)
     path.write_text("{")
     with pytest.raises(ValueError, match="is not valid JSON"):
-        Recipe.from_json(path)
+        Recipe().overridden_by(path)
 
 
 # ----------------------------------------------------------------------------------------------------- frames, readouts

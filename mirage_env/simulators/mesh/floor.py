@@ -32,7 +32,8 @@ def check_floor(mesh: TexturedMesh, frame: Frame, path: Path) -> None:
     raise ValueError(
         f"no floor was found in {path}: with {names[1]} up, which a {path.suffix} without a stage config has in "
         f'habitat-sim, {now} of its surface is level, and with {names[best]} up {then}; pass up="{names[best]}" '
-        f'(or up="{names[1]}" if that is right), or put {path.stem}.stage_config.json with "up" and "front" beside it'
+        f'(or up="{names[1]}" if that is right), or put {path.stem}.stage_config.json with "render_asset", '
+        '"up" and "front" beside it'
     )
 
 

@@ -18,7 +18,7 @@ from mirage_env.simulators.mesh.navmesh.build import NavMesh
 from mirage_env.simulators.mesh.navmesh.corridors import find_path
 from mirage_env.simulators.mesh.navmesh.surface import nearest, step
 from mirage_env.simulators.mesh.navmesh.top_down import top_down_islands
-from mirage_env.simulators.navigation import COLLISION_SLACK
+from mirage_env.simulators.points import checked_point, float32_point, stopped
 
 MAX_Y_OFFSET = 0.5
 """Metres above or below the floor up to which a position counts as on it, as in Habitat."""
@@ -95,7 +95,7 @@ class MeshNavigation:
 
     def is_navigable(self, position: Any, max_y_offset: float = MAX_Y_OFFSET) -> bool:
         """Whether the agent can stand at position (3,), which may be that far above or below the floor."""
-        point = _float32(position)
+        point = float32_point(position)
         if point is None:
             return False
         place = np.empty(3, dtype=np.float32)
@@ -106,11 +106,16 @@ class MeshNavigation:
 
     def island(self, position: Any) -> int:
         """The number of the island nearest to position (3,); -1 where none is within 2 m aside and 4 m up or down."""
-        point = _float32(position)
+        point = float32_point(position)
         if point is None:
             return -1
         found = nearest(self.mesh, point, -1, np.empty(3, dtype=np.float32))
         return int(self.mesh.island[found]) if found >= 0 else -1
+
+    def island_radius(self, position: Any) -> float:
+        """Metres from the middle of the island nearest to position (3,) to its furthest corner; 0 where none is."""
+        found = self.island(position)
+        return self.islands[found].radius if found >= 0 else 0.0
 
     def snap(self, position: Any, island: int | None = None) -> Array:
         """The navigable position (3,) nearest to position (3,), on any island or on one.
@@ -118,7 +123,7 @@ class MeshNavigation:
         Raises:
             ValueError: there is none within 2 m aside and 4 m up or down, or the position is not finite.
         """
-        point = _checked(position, "position")
+        point = checked_point(position, "position")
         place = np.empty(3, dtype=np.float32)
         if nearest(self.mesh, point, -1 if island is None else island, place) < 0:
             x, y, z = point.tolist()
@@ -164,20 +169,16 @@ class MeshNavigation:
             allow_sliding: False stops where the straight way meets a wall.
 
         Returns:
-            The new position (3,), float32 values, and whether the agent collided: ``moved**2 + 1e-5 < requested**2``,
-            Habitat's rule, with moved counted in space.
+            The new position (3,), float32 values, and whether the agent collided, by Habitat's rule; see ``stopped``.
 
         Raises:
             ValueError: for numbers that are not finite.
         """
-        start = _checked(position, "position")
-        goal = start + _checked(displacement, "displacement")
+        start = checked_point(position, "position")
+        goal = start + checked_point(displacement, "displacement")
         end = np.empty(3, dtype=np.float32)
         step(self.mesh, start, goal, bool(allow_sliding), end)
-        end = goal + (end - goal)  # Habitat moves back what was too much; rounding keeps up with it
-        asked, moved = goal - start, end - start
-        collided = float(moved @ moved) + COLLISION_SLACK < float(asked @ asked)
-        return end.astype(np.float64), collided
+        return stopped(start, goal, end)
 
     def top_down(self, height: float, meters_per_pixel: float = 0.05, max_y_offset: float = MAX_Y_OFFSET) -> Array:
         """Where the agent can stand (H, W) bool near a height, as Habitat's ``get_topdown_view``.
@@ -198,7 +199,7 @@ class MeshNavigation:
         return top_down_islands(self.mesh, np.float32(height), pixel, np.float32(max_y_offset), rows, columns)
 
     def _path(self, a: Any, b: Any) -> Array:
-        a, b = _float32(a), _float32(b)
+        a, b = float32_point(a), float32_point(b)
         if a is None or b is None:
             return np.empty((0, 3), dtype=np.float32)
         key = a.tobytes() + b.tobytes()
@@ -207,19 +208,3 @@ class MeshNavigation:
             if len(self._paths) > _MAX_PATHS:
                 self._paths.popitem(last=False)
         return self._paths[key]
-
-
-def _float32(vector: Any) -> Array | None:
-    """Three finite numbers as (3,) float32; None for others."""
-    point = np.array(vector, dtype=np.float32)
-    return point if point.shape == (3,) and np.isfinite(point).all() else None
-
-
-def _checked(vector: Any, name: str) -> Array:
-    try:
-        point = _float32(vector)
-    except (TypeError, ValueError):
-        point = None
-    if point is None:
-        raise ValueError(f"{name} must be three finite numbers (x, y, z) in metres, got {vector!r}")
-    return point

@@ -10,7 +10,7 @@ import shapely
 from shapely.geometry import Polygon
 
 from mirage_env.geometry import Array
-from mirage_env.simulators.mesh.heading import ahead, heading, turned, yaw_of
+from mirage_env.simulators.heading import ahead, heading, turned, yaw_of
 from mirage_env.simulators.mesh.navigation import MeshNavigation
 from mirage_env.simulators.mesh.navmesh.build import build_navmesh
 from mirage_env.simulators.mesh.navmesh.loops import plain

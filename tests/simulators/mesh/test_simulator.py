@@ -14,9 +14,9 @@ from mirage_env import geometry
 from mirage_env.cli import main
 from mirage_env.data.episodes import read_episodes
 from mirage_env.envs.factory import make_point_nav
+from mirage_env.simulators import heading
 from mirage_env.simulators.base import AgentStart, Camera, CameraMotion, FloorMotion
 from mirage_env.simulators.imagined import ImaginedSimulator
-from mirage_env.simulators.mesh import heading
 from mirage_env.simulators.mesh.simulator import MeshSimulator
 from tests.shared_files import shared
 from tests.simulators.mesh.files import SIZE, box_room
