@@ -184,6 +184,7 @@ def _train(arguments: argparse.Namespace) -> None:
         recipe = recipe.overridden_by(arguments.config)
     usual = STAGES if start is None else TUNED
     stages = usual if arguments.stages is None else tuple(arguments.stages)
+    _check_start(arguments.out, arguments.start)
     if arguments.shards is not None:
         unpack(arguments.shards, writable_folder(arguments.out))
     train_stages(
@@ -203,6 +204,24 @@ def _train(arguments: argparse.Namespace) -> None:
     print(f"{done} {model if done.startswith('the model') else arguments.out}")
 
 
+def _check_start(out: Path, start: str | None) -> None:
+    """Note in a new folder which model is tuned there; refuse to go on with another."""
+    import json
+
+    from mirage_env.files import atomic_write, writable_folder
+
+    path = out / "start.json"
+    begun = path.is_file() or (out / "recipe.json").is_file()
+    known = json.loads(path.read_text()) if path.is_file() else None
+    if begun and known != start:
+        wanted = "without --start" if known is None else f"with --start {known}"
+        raise ValueError(f"{out} was begun {wanted}; go on so, or train into another folder")
+    if start is not None:
+        writable_folder(out)
+        with atomic_write(path) as temporary:
+            temporary.write_text(json.dumps(start))
+
+
 def parse_scenes(text: str) -> Any:
     """Scenes as written on the command line: a name, one seed, seeds "3,5,8" or a range "0:100"."""
     try:
@@ -219,8 +238,8 @@ def parse_scenes(text: str) -> Any:
 
 
 def scenes_of(simulator: str, words: Sequence[str]) -> Any:
-    """Scenes as written on the command line for a true simulator: files of "mesh", else see ``parse_scenes``."""
-    if simulator == "mesh":
+    """Scenes as written on the command line for a true simulator: files, or seeds of "rooms" as in ``parse_scenes``."""
+    if simulator in ("mesh", "habitat"):
         return list(words)
     return parse_scenes(",".join(words))
 

@@ -23,13 +23,15 @@ def _add_world(kinds: Any, common: argparse.ArgumentParser) -> None:
         description="Imagines walks through true scenes from one view each and writes report.json, report.md and "
         "pictures. What was measured is kept: run it again to go on, or for more episodes and parts.",
     )
-    parser.add_argument("--simulator", default="rooms", metavar="NAME", help="the truth: rooms or mesh (rooms)")
+    parser.add_argument(
+        "--simulator", default="rooms", metavar="NAME", help="the truth: rooms, mesh or habitat (rooms)"
+    )
     parser.add_argument(
         "--scenes",
         nargs="+",
         default=["val"],
         metavar="SCENE",
-        help="a split, 'toy', seeds '3,5,8' or a range '0:100' (val); of mesh, scene files",
+        help="a split, 'toy', seeds '3,5,8' or a range '0:100' (val); of mesh and habitat, scene files",
     )
     parser.add_argument("--episodes", type=int, metavar="N", help="how many in all (64; with --quick 8)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the report")

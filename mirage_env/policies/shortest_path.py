@@ -33,7 +33,7 @@ class ShortestPathFollower:
         self, env: gym.Env[Any, Any], forward_step: float = 0.25, turn_angle_deg: float = 10.0, stop_within: float = 0.2
     ) -> None:
         world = env.unwrapped
-        if not isinstance(world, NavigationEnv) or not hasattr(world.simulator, "navigation"):
+        if not isinstance(world, NavigationEnv) or not hasattr(type(world.simulator), "navigation"):
             raise TypeError("a follower of shortest paths needs an environment whose simulator has a navigation")
         if not isinstance(env.action_space, gym.spaces.Discrete):
             raise ValueError(f"a follower of shortest paths takes discrete actions, got {env.action_space}")

@@ -253,7 +253,8 @@ class _Run:
     def denoiser(self, samples: tuple[Readouts, Readouts]) -> None:
         model, settings = self._denoiser(), self.recipe.denoiser
         assert model.sketch is not None
-        model.sketch.deviation.copy_(model.sketch.of(samples[0].spread(1024).latents).std((0, 2, 3)))
+        if self.start is None:  # else the sketch goes on in the units that it knows
+            model.sketch.deviation.copy_(model.sketch.of(samples[0].spread(1024).latents).std((0, 2, 3)))
         model.sketch.requires_grad_(False)
         losses = denoiser_losses(samples[0], settings.batch, device=self.device)
         self.train(model, losses, settings, "denoiser", lambda m: validate_denoiser(m, samples[1]))

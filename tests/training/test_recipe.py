@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import fields
 from functools import partial
@@ -15,6 +16,7 @@ from safetensors.torch import load_file
 
 from mirage_env.data.collect import collect
 from mirage_env.data.shards import list_shards, read_shard, shard_path, write_shard
+from mirage_env.models import weights
 from mirage_env.models.tiny import TinyCodec
 from mirage_env.simulators.rooms.simulator import RoomsSimulator
 from mirage_env.training import recipe as recipes
@@ -23,7 +25,7 @@ from mirage_env.training.denoiser import _keep
 from mirage_env.training.frames import Trajectories
 from mirage_env.training.loop import Settings
 from mirage_env.training.readouts import Readouts, make_readouts, saved_source
-from mirage_env.training.recipe import Recipe, train_stages
+from mirage_env.training.recipe import TUNED, Recipe, train_stages
 from mirage_env.world import WorldModel
 from tests.box_room import pose
 
@@ -137,6 +139,48 @@ def test_stages_that_miss_an_earlier_one_say_which(data: Path, tmp_path: Path) -
 # --------------------------------------------------------------------------------------------------------------- recipe
 
 
+def test_a_trained_model_is_tuned_to_other_walks(trained: Path, data: Path, tmp_path: Path) -> None:
+    start = weights.load(trained / "model")
+    tuning = Recipe.fine_tuning(start)
+    assert (tuning.codec_widths, tuning.sketch_width, tuning.channels) == ((8, 16), 16, 4)
+    stages = dict.fromkeys(("codec", "depth", "denoiser", "decoder"), SETTINGS)
+    recipe = dataclasses.replace(tuning, readouts_per_episode=4, **stages)
+    both = [data / "train", data / "val"]
+    train_stages(both, data / "val", tmp_path, recipe, TUNED, start=start)
+    tuned = weights.load(tmp_path / "model")
+    assert tuned.denoiser_steps == start.denoiser_steps
+    for part in ("codec", "depth_model", "denoiser"):
+        before, after = (getattr(parts, part).state_dict() for parts in (start, tuned))
+        moved = {name for name in before if not torch.equal(before[name], after[name])}
+        assert moved and not any(name.startswith("sketch.") for name in moved)
+
+
+def test_a_folder_is_gone_on_with_as_it_was_begun(
+    trained: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mirage_env.cli import main
+
+    where = ["--data", str(data / "train"), "--validation", str(data / "val"), "--out", str(tmp_path / "run")]
+    start = ["--start", str(trained / "model")]
+    assert main(["train", *where, *start, "--stages", "sketches"]) == 2
+    assert "unknown stage 'sketches'" in capsys.readouterr().err
+    assert main(["train", *where, "--stages", "codec"]) == 2
+    assert f"was begun with --start {trained / 'model'}; go on so" in capsys.readouterr().err
+    assert main(["train", *where[:-1], str(trained), *start]) == 2
+    assert "was begun without --start" in capsys.readouterr().err
+
+
+def test_only_the_stages_that_ran_change_a_tuned_model(trained: Path, data: Path, tmp_path: Path) -> None:
+    start = weights.load(trained / "model")
+    recipe = dataclasses.replace(Recipe.fine_tuning(start), decoder=SETTINGS)
+    train_stages(data / "train", data / "val", tmp_path, recipe, ("decoder",), start=start)
+    tuned = weights.load(tmp_path / "model")
+    for part in ("codec", "depth_model", "denoiser"):
+        before, after = (getattr(parts, part).state_dict() for parts in (start, tuned))
+        moved = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+        assert moved == ({"decoder"} if part == "codec" else set())
+
+
 def test_a_recipe_file_overrides_the_defaults(tmp_path: Path) -> None:
     path = tmp_path / "recipe.json"
     path.write_text(json.dumps({"channels": 6, "codec_widths": [8, 16], "codec": {"steps": 5, "learning_rate": 1}}))
@@ -202,6 +246,12 @@ def test_pairs_stay_within_their_episode_and_gap(data: Path) -> None:
         assert torch.equal(a >= 100, b >= 100)
         assert set((a - b).abs().tolist()) == set(range(1, min(gap, 11) + 1))
         assert (a > b).any() and (a < b).any()
+
+
+def test_trajectories_of_several_folders_are_taken_together(data: Path) -> None:
+    both = Trajectories([data / "train", data / "val"], 1.25, limit=1)
+    assert both.episodes == 2
+    np.testing.assert_array_equal(both.rgb[1], Trajectories(data / "val", 1.25).rgb[0])
 
 
 def test_trajectories_of_different_length_are_refused(data: Path, tmp_path: Path) -> None:
