@@ -20,7 +20,10 @@ from tests.small_world import small_world
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"simulator": "unreal"}, "unknown simulator 'unreal'; valid are mirage, rooms, mesh or a Simulator object"),
+        (
+            {"simulator": "unreal"},
+            "unknown simulator 'unreal'; valid are mirage, rooms, mesh, habitat or a Simulator object",
+        ),
         ({"simulator": "mesh"}, "scenes must name scene files with 'mesh', such as scenes='home.glb', got 'val'"),
         ({"simulator": "mesh", "scenes": "a.glb", "movers": 1}, "nobody moves in scene files: movers must be 0"),
         ({"start_from": "moon"}, "unknown start_from 'moon'; imagined worlds start from rooms or mesh"),
@@ -49,7 +52,7 @@ def test_what_does_not_exist_is_refused(env_id: str, arguments: dict[str, Any], 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"simulator": 3}, "simulator must be mirage, rooms, mesh or a Simulator object, got int"),
+        ({"simulator": 3}, "simulator must be mirage, rooms, mesh, habitat or a Simulator object, got int"),
         ({"observations": 3}, "observations must be a name or a sequence of names, got int"),
         ({"model": 3}, "model must be a name, a folder or a WorldModel, got int"),
     ],

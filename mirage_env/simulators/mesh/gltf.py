@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from scipy.spatial.transform import Rotation
 
 from mirage_env.geometry import Array
 from mirage_env.simulators.mesh.gltf_file import GltfFile, advice
@@ -20,9 +19,12 @@ _WRAPS = {33071: "clamp", 33648: "mirror", 10497: "repeat"}
 _NEAREST = 9728
 _KTX2, _BASIS = b"\xabKTX 20\xbb", b"sB"
 _COMPRESSED = ("KHR_texture_basisu", "GOOGLE_texture_basis", "EXT_texture_astc", "MSFT_texture_dds", "KHR_texture_ktx")
-_UNDRESSED = (0.54, 0.48, 0.33, 1.0)
-"""Without material or vertex colours. habitat-sim lights such surfaces alone, white ones, by the environment map that
-it brings: they look different from all sides, and about so on average."""
+_IDENTITY = np.eye(4, dtype=np.float32)
+_UNIT = 1e-5
+"""How far from 1 the length of a quaternion may be that is not normalised."""
+_UNDRESSED = (0.61, 0.517, 0.368, 1.0)
+"""Without a material. habitat-sim lights such surfaces alone, white ones or by their vertex colours, by the environment
+map that it brings: a little different from all sides, and so on average (measured in a room of vertex colours)."""
 
 
 def read_gltf(path: Path) -> SceneParts:
@@ -58,18 +60,18 @@ def _placed_meshes(file: GltfFile) -> list[tuple[int, Array]]:
     """Index and transform (4, 4) of each mesh in the default scene, in depth-first order."""
     scenes = file.all("scenes")
     if not scenes:
-        return [(i, np.eye(4)) for i in range(len(file.all("meshes")))]
+        return [(i, _IDENTITY) for i in range(len(file.all("meshes")))]
     roots = file.entry("scenes", file.json.get("scene", 0)).get("nodes", [])
     seen: set[int] = set()
     placed = []
-    todo = [(root, np.eye(4)) for root in _indices(file, roots, "a scene's nodes")[::-1]]
+    todo = [(root, _IDENTITY) for root in _indices(file, roots, "a scene's nodes")[::-1]]
     while todo:
         index, T_parent = todo.pop()
         node = file.entry("nodes", index)
         if index in seen:
             raise file.refusal(f"is broken: nodes[{index}] has two parents or is its own ancestor")
         seen.add(index)
-        T = T_parent @ _transform(file, node, index)
+        T = _product(T_parent, _transform(file, node, index))
         if "mesh" in node:
             file.entry("meshes", node["mesh"])
             placed.append((node["mesh"], T))
@@ -84,21 +86,48 @@ def _indices(file: GltfFile, value: Any, name: str) -> list[int]:
     return value
 
 
+def _product(a: Array, b: Array) -> Array:
+    """Matrices (4, 4) and (4, N) float32 multiplied as magnum does it, term by term.
+
+    What a border of the floor rounds to decides whether a place on it is still above the floor.
+    """
+    out = np.zeros_like(b)
+    for k in range(4):
+        out += a[:, k, None] * b[k]
+    return out
+
+
 def _transform(file: GltfFile, node: dict[str, Any], index: int) -> Array:
-    """T_parent_node (4, 4)."""
+    """T_parent_node (4, 4) float32, rounded as magnum rounds it."""
     if "matrix" in node:
-        return file.numbers(node["matrix"], 16, f"the matrix of nodes[{index}]").reshape(4, 4).T
-    T = np.eye(4)
+        matrix = file.numbers(node["matrix"], 16, f"the matrix of nodes[{index}]")
+        return matrix.reshape(4, 4).T.astype(np.float32)
+    T = _IDENTITY.copy()
     if "rotation" in node:
-        quaternion = file.numbers(node["rotation"], 4, f"the rotation of nodes[{index}]")
-        if not np.linalg.norm(quaternion) > 0:
+        quaternion = file.numbers(node["rotation"], 4, f"the rotation of nodes[{index}]").astype(np.float32)
+        length = np.linalg.norm(quaternion)
+        if not length > 0:
             raise file.refusal(f"is broken: the rotation of nodes[{index}] is 0")
-        T[:3, :3] = Rotation.from_quat(quaternion).as_matrix()
+        T[:3, :3] = _rotation(quaternion if abs(length - 1) < _UNIT else quaternion / length)
     if "scale" in node:
-        T[:3, :3] *= file.numbers(node["scale"], 3, f"the scale of nodes[{index}]")
+        T[:3, :3] *= file.numbers(node["scale"], 3, f"the scale of nodes[{index}]").astype(np.float32)
     if "translation" in node:
         T[:3, 3] = file.numbers(node["translation"], 3, f"the translation of nodes[{index}]")
     return T
+
+
+def _rotation(quaternion: Array) -> Array:
+    """(3, 3) float32 of a unit quaternion (4,) float32, xyzw."""
+    x, y, z, w = quaternion
+    one, two = np.float32(1), np.float32(2)
+    return np.array(
+        [
+            [one - two * (y * y) - two * (z * z), two * x * y - two * z * w, two * x * z + two * y * w],
+            [two * x * y + two * z * w, one - two * (x * x) - two * (z * z), two * y * z - two * x * w],
+            [two * x * z - two * y * w, two * y * z + two * x * w, one - two * (x * x) - two * (y * y)],
+        ],
+        dtype=np.float32,
+    )
 
 
 def _check_size(file: GltfFile, meshes: list[int]) -> None:
@@ -152,7 +181,7 @@ def _primitive(file: GltfFile, primitive: dict[str, Any], mesh: int, materials: 
     for name, values in (("texture coordinates", uv), ("colours", colours)):
         if values is not None and len(values) != len(vertices):
             raise file.refusal(f"is broken: meshes[{mesh}] has {len(vertices):,} vertices and {len(values):,} {name}")
-    material, uv = materials.place(primitive.get("material"), uv, colours is not None)
+    material, uv = materials.place(primitive.get("material"), uv)
     return Part(vertices, faces, uv, colours, material)
 
 
@@ -183,7 +212,8 @@ def _real(file: GltfFile, index: Any, widths: tuple[int, ...], name: str) -> Arr
 
 def _place(part: Part, T: Array) -> Part:
     """A primitive in the file's frame. A mirroring transform keeps the front in front, as habitat-sim does."""
-    vertices = part.vertices @ T[:3, :3].T + T[:3, 3]
+    ends = np.concatenate([part.vertices.T, np.ones((1, len(part.vertices)))]).astype(np.float32)
+    vertices = np.ascontiguousarray(_product(T, ends)[:3].T, dtype=np.float64)
     faces = part.faces[:, ::-1] if np.linalg.det(T[:3, :3]) < 0 else part.faces
     return part._replace(vertices=vertices, faces=faces)
 
@@ -198,14 +228,14 @@ class _Materials:
         self._images: dict[int, Array] = {}
         self._budget = TexelBudget()
 
-    def place(self, index: Any, uv: Array | None, coloured: bool) -> tuple[int, Array | None]:
+    def place(self, index: Any, uv: Array | None) -> tuple[int, Array | None]:
         """The number of a material (None: that of surfaces without one), and texture coordinates as it moves them."""
         if index is not None:
             self._file.entry("materials", index)
-        key = -1 - coloured if index is None else index
+        key = -1 if index is None else index
         if key not in self._read:
             if index is None:
-                material, T = Material() if coloured else Material(factor=_UNDRESSED), None
+                material, T = Material(factor=_UNDRESSED), None
             else:
                 material, T = self._material(index)
             self._read[key] = len(self.materials), T

@@ -15,7 +15,7 @@ from mirage_env.simulators.mesh.navigation import MeshNavigation
 from mirage_env.simulators.mesh.navmesh.build import build_navmesh
 from mirage_env.simulators.mesh.navmesh.loops import plain
 from mirage_env.simulators.mesh.navmesh.settings import NavigationSettings
-from mirage_env.simulators.mesh.navmesh.surface import step
+from mirage_env.simulators.mesh.navmesh.surface import height_on, step
 from mirage_env.simulators.navigation import PolygonNavigation
 from tests.simulators.mesh.small_meshes import Mesh, box, bumpy, floor, joined, room, two_storeys
 
@@ -55,6 +55,24 @@ def test_storeys_are_joined_by_a_ramp(hall: MeshNavigation) -> None:
     assert ground.sum() > gallery.sum() > 1000
     assert ground.shape == (80, 240)
     assert gallery[:, :120].sum() < gallery[:, 120:].sum()
+
+
+def test_heights_on_borders_are_found_in_place(hall: MeshNavigation) -> None:
+    """A move asks for the height of its end in the array that holds it. habitat-sim tells what it should be."""
+    mesh = hall.mesh
+    slopes = np.ptp(mesh.triangles[..., 1], axis=1) > 0.1
+    asked = 0
+    for polygon in np.flatnonzero(np.add.reduceat(slopes, mesh.triangle_start[:-1]) > 0):
+        corners = mesh.corners[polygon, : mesh.sides[polygon]]
+        for a, b in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+            for share in np.linspace(0, 1, 41, dtype=np.float32):
+                place = a + share * (b - a)
+                apart = np.empty(3, dtype=np.float32)
+                if height_on(mesh, polygon, place, apart):
+                    height_on(mesh, polygon, place, place)
+                    np.testing.assert_array_equal(place, apart)
+                    asked += 1
+    assert asked > 50
 
 
 def test_storeys_without_a_ramp_are_islands_of_their_own() -> None:

@@ -57,8 +57,12 @@ def off_edge(point: Any, p: Any, q: Any) -> Any:
 
 @loop
 def _on_triangles(mesh: Any, polygon: int, point: Any, borders: bool, out: Any) -> None:
-    """The nearest place, seen from above, on all edges of a polygon's triangles, or on those of its border."""
-    least = _FAR
+    """The nearest place, seen from above, on all edges of a polygon's triangles, or on those of its border.
+
+    ``out`` may be the point itself.
+    """
+    least, along = _FAR, _ZERO
+    triangle, corner = -1, 0
     for t in range(mesh.triangle_start[polygon], mesh.triangle_start[polygon + 1]):
         for k in range(3):
             e = (k + 2) % 3
@@ -67,9 +71,11 @@ def _on_triangles(mesh: Any, polygon: int, point: Any, borders: bool, out: Any) 
             a, b = mesh.triangles[t, e], mesh.triangles[t, k]
             off, at = off_edge(point, a, b)
             if off < least:
-                least = off
-                for i in range(3):
-                    out[i] = a[i] + (b[i] - a[i]) * at
+                least, along, triangle, corner = off, at, t, k
+    if triangle >= 0:
+        a, b = mesh.triangles[triangle, (corner + 2) % 3], mesh.triangles[triangle, corner]
+        for i in range(3):
+            out[i] = a[i] + (b[i] - a[i]) * along
 
 
 @loop
@@ -91,7 +97,7 @@ def height_on(mesh: Any, polygon: int, point: Any, out: Any) -> bool:
         if u >= _ZERO and v >= _ZERO and u + v <= area:
             out[0], out[1], out[2] = point[0], a[1] + (uy * u + vy * v) / area, point[2]
             return True
-    x, z = point[0], point[2]  # out may be the point itself
+    x, z = point[0], point[2]
     _on_triangles(mesh, polygon, point, False, out)
     out[0], out[2] = x, z
     return True
