@@ -16,7 +16,7 @@ PACKAGE = Path(mirage_env.__file__).parent
 HEAVY = """
     diffusers embreex habitat_sim imageio matplotlib numba scipy shapely stable_baselines3 transformers trimesh
 """.split()
-LAYERS = "geometry memory models world simulators tasks envs".split()
+LAYERS = "geometry memory models world simulators tasks envs policies".split()
 
 Graph = dict[str, set[str]]
 

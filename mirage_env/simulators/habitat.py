@@ -99,21 +99,20 @@ class HabitatSimulator(SceneSimulator["HabitatScene", CameraView]):
             self.camera.resolution,
         )
         known = self._opened
-        if known is None:
-            return HabitatScene(*wanted)
-        if known.wanted == wanted:
+        if known is not None and known.wanted == wanted:
             return known
-        known.close()
+        if known is not None:
+            known.close()
         try:
-            return HabitatScene(*wanted)
+            self._opened = HabitatScene(*wanted)
         except Exception:
-            self._opened = HabitatScene(*known.wanted)
+            self._opened = None if known is None else HabitatScene(*known.wanted)
             raise
+        return self._opened
 
     def _ready(self) -> HabitatScene:
-        """The present scene, with sensors for the present camera."""
-        self._opened = self._prepared(self._present().scene)
-        return self._opened
+        """The present scene, even where a reset to another was refused, with sensors for the present camera."""
+        return self._prepared(self._present().scene)
 
     def _view(self) -> CameraView:
         pose = self._present().place.pose(self.camera.height).astype(np.float32)

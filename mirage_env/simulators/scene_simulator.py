@@ -201,9 +201,7 @@ class SceneSimulator(ABC, Generic[Opened, Seen]):
     @property
     def navigation(self) -> SceneNavigation:
         """The present scene's navigable space."""
-        self._present()
-        assert self._opened is not None
-        return self._opened.navigation
+        return self._ready().navigation
 
     def close(self) -> None:
         """Let go of the scene; the simulator cannot be used after."""
@@ -221,6 +219,12 @@ class SceneSimulator(ABC, Generic[Opened, Seen]):
         end, collided = self.navigation.move(np.array(state.place.position), way, self.allow_sliding)
         x, y, z = end.tolist()
         return state._replace(place=Place((x, y, z), state.place.yaw)), collided
+
+    def _ready(self) -> Opened:
+        """The present scene."""
+        self._present()
+        assert self._opened is not None
+        return self._opened
 
     def _default_start(self, opened: Opened) -> AgentStart:
         if self._default is None or self._default[0] is not opened:

@@ -115,6 +115,10 @@ class TestRealHabitat:
         (tmp_path / "torn.glb").write_bytes(b"glTF")
         with pytest.raises(ValueError, match="habitat-sim cannot open the scene"):
             simulator.reset(tmp_path / "torn.glb")
+        other = flat_room(tmp_path / "other.glb")
+        with pytest.raises(ValueError, match="which is not navigable"):
+            simulator.reset(other, AgentStart((0.0, 30.0, 0.0), 0.0))
+        assert simulator.is_navigable(simulator.agent.position)
         np.testing.assert_array_equal(simulator.restore(simulator.snapshot()).rgb, before.rgb)
 
     def test_a_navigation_mesh_is_loaded_where_one_is(self, room: Path, tmp_path: Path) -> None:

@@ -49,16 +49,12 @@ class MeshSimulator(SceneSimulator[PreparedScene, RenderedView]):
         self.up, self.front = up, front
 
     def render_views(self, poses: Any) -> tuple[Array, Array]:
-        self._present()
-        assert self._opened is not None
-        return render(self._opened, geometry.check_pose(poses, "poses").reshape(-1, 4, 4), self.camera, self.samples)
+        return render(self._ready(), geometry.check_pose(poses, "poses").reshape(-1, 4, 4), self.camera, self.samples)
 
     @property
     def navigation(self) -> MeshNavigation:
         """The present scene's navigable space."""
-        self._present()
-        assert self._opened is not None
-        return self._opened.navigation
+        return self._ready().navigation
 
     def _named(self, scene: Any) -> str:
         (path,) = scene_files(scene)
@@ -71,9 +67,8 @@ class MeshSimulator(SceneSimulator[PreparedScene, RenderedView]):
         return prepare_scene(scene, self.agent_radius, self.up, self.front)
 
     def _view(self) -> RenderedView:
-        assert self._opened is not None
         pose = self._present().place.pose(self.camera.height).astype(np.float32)
-        return RenderedView(self._opened, pose, self.camera, self.samples)
+        return RenderedView(self._ready(), pose, self.camera, self.samples)
 
 
 def scene_files(spec: Any) -> tuple[str, ...]:
