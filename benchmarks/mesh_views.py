@@ -30,17 +30,23 @@ RATE = 150.0
 
 
 def made_scene(folder: Path, spheres: int = 80) -> Path:
-    """A room of 100,000 triangles, z-up."""
-    room = trimesh.creation.box((8.0, 6.0, 2.6))
+    """A room of 100,000 triangles, z-up, with materials, without which habitat-sim lights what it shows."""
+    room = _painted(trimesh.creation.box((8.0, 6.0, 2.6)), (200, 190, 170, 255))
     room.invert()
     rng = np.random.default_rng(0)
     scene = trimesh.Scene(room)
     for place in rng.uniform((-3.7, -2.7, -1.2), (3.7, 2.7, 1.2), (spheres, 3)):
         scene.add_geometry(
-            trimesh.creation.icosphere(3, 0.15), transform=trimesh.transformations.translation_matrix(place)
+            _painted(trimesh.creation.icosphere(3, 0.15), (*rng.integers(40, 250, 3), 255)),
+            transform=trimesh.transformations.translation_matrix(place),
         )
     scene.export(folder / "spheres.glb")
     return folder / "spheres.glb"
+
+
+def _painted(mesh: trimesh.Trimesh, colour: tuple[int, ...]) -> trimesh.Trimesh:
+    mesh.visual = trimesh.visual.TextureVisuals(material=trimesh.visual.material.PBRMaterial(baseColorFactor=colour))
+    return mesh
 
 
 def random_poses(scene: MeshScene, count: int, seed: int = 0) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from benchmarks import (
     env_throughput,
     forks_and_snapshots,
     gpu_worlds,
+    habitat_drop_in,
     long_walk,
     memory_history,
     memory_read,
@@ -30,6 +32,7 @@ from mirage_env.memory import LatentMemory
 from mirage_env.simulators.base import Camera
 from mirage_env.simulators.rooms.simulator import RoomsSimulator
 from tests.exact_world import exact_world
+from tests.simulators.mesh.files import flat_room
 from tests.small_world import small_world
 
 
@@ -275,3 +278,29 @@ def test_a_goal_says_whether_it_was_reached() -> None:
     assert reporting.goal("a", 2.0, "x", at_most=2.0).endswith("goal <= 2 x: reached")
     assert reporting.goal("a", 2.1, "x", at_most=2.0).endswith("MISSED")
     assert reporting.goal("a", 2.0, "x", at_least=2.5).endswith("goal >= 2.5 x: MISSED")
+
+
+def test_views_of_two_simulators_are_compared_pixel_by_pixel() -> None:
+    here = {"rgb": np.full((4, 4, 3), 100, np.uint8), "depth": np.full((4, 4), 2.0, np.float32)}
+    there = {"rgb": here["rgb"] + np.uint8(3), "depth": here["depth"].copy()}
+    there["depth"][0] += 0.02
+    found = habitat_drop_in.compare([(here, there)])
+    assert found == {"views": 1, "depth_agrees": 0.75, "colours_apart": 3.0}
+
+
+def test_without_habitat_sim_the_drop_in_is_not_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(habitat_drop_in, "find_spec", lambda name: None)
+    assert habitat_drop_in.main(["--quick", "--json", str(tmp_path / "a.json")]) == {"measured": False}
+    assert "not measured: simulator 'habitat' needs habitat-sim" in capsys.readouterr().out
+    assert json.loads((tmp_path / "a.json").read_text())["measured"] is False
+
+
+@pytest.mark.habitat
+@pytest.mark.skipif(find_spec("habitat_sim") is None, reason="needs habitat-sim")
+def test_mesh_stands_in_for_habitat_sim(tmp_path: Path) -> None:
+    found = habitat_drop_in.measure([flat_room(tmp_path / "room.glb")], 4)
+    assert found["same_walks"] == 4 and found["mesh"]["success"] == found["habitat"]["success"] == 1
+    assert found["mesh"]["spl"] == pytest.approx(found["habitat"]["spl"], abs=1e-6)
+    assert found["depth_agrees"] > 0.999 and found["colours_apart"] < 1
