@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import weakref
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
@@ -66,6 +67,7 @@ class HabitatSimulator(SceneSimulator["HabitatScene", CameraView]):
             raise ValueError(f"navmesh must be one of {', '.join(get_args(NavMeshSource))}, got {navmesh!r}")
         if scene_dataset is not None and not Path(scene_dataset).is_file():
             raise FileNotFoundError(f"there is no scene dataset {scene_dataset}; give a *.scene_dataset_config.json")
+        _check_gpu(gpu_device_id)
         _habitat_sim()
         self.scene_dataset = None if scene_dataset is None else str(scene_dataset)
         self.gpu_device_id = int(gpu_device_id)
@@ -137,7 +139,7 @@ class HabitatScene:
     ) -> None:
         habitat_sim = _habitat_sim()
         self.wanted = (scene, scene_dataset, agent_radius, gpu_device_id, navmesh, resolution)
-        self._kept_as = (gpu_device_id, navmesh)
+        kept_as = (gpu_device_id, navmesh)
         backend = habitat_sim.SimulatorConfiguration()
         backend.scene_id = scene
         backend.gpu_device_id = gpu_device_id
@@ -149,9 +151,11 @@ class HabitatScene:
             height=AGENT_HEIGHT, radius=agent_radius, sensor_specifications=_sensors(habitat_sim, resolution)
         )
         try:
-            self._sim: Any = _take_engine(self._kept_as, habitat_sim.Configuration(backend, [body]))
+            self._sim: Any = _take_engine(kept_as, habitat_sim.Configuration(backend, [body]))
         except Exception as error:  # habitat-sim has failed checks as AssertionErrors, and others
             raise ValueError(f"habitat-sim cannot open the scene {scene}: {error}") from error
+        self._release = weakref.finalize(self, _give_back, kept_as, self._sim)
+        self._release.atexit = False
         if navmesh == "computed":
             settings = habitat_sim.NavMeshSettings()
             settings.set_defaults()
@@ -180,9 +184,7 @@ class HabitatScene:
 
     def close(self) -> None:
         """Let go of the scene."""
-        if self._sim is not None:
-            _give_back(self._kept_as, self._sim)
-        self._sim = None
+        self._release()
 
 
 def make_habitat(*arguments: Any, own_process: bool = False, **options: Any) -> Simulator:
@@ -199,9 +201,20 @@ def make_habitat(*arguments: Any, own_process: bool = False, **options: Any) -> 
     if own_process:
         from mirage_env.simulators.process import ProcessSimulator
 
-        _habitat_sim()
         return cast(Simulator, ProcessSimulator(partial(HabitatSimulator, *arguments, **options)))
     return HabitatSimulator(*arguments, **options)
+
+
+def _check_gpu(gpu_device_id: Any) -> None:
+    """Refuse a GPU that is not there: habitat-sim would end the process."""
+    if not isinstance(gpu_device_id, int) or isinstance(gpu_device_id, bool) or gpu_device_id < ANY_GPU:
+        raise ValueError(f"gpu_device_id must be a whole number of at least {ANY_GPU}, got {gpu_device_id!r}")
+    present = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    if gpu_device_id >= present:
+        raise ValueError(
+            f"there is no GPU {gpu_device_id}: this machine shows {present} of NVIDIA's; "
+            f"gpu_device_id={ANY_GPU} lets EGL choose"
+        )
 
 
 def _habitat_sim() -> Any:

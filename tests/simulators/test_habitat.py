@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 from pathlib import Path
@@ -36,6 +37,8 @@ def test_without_habitat_sim_one_sentence_says_how_to_get_it(monkeypatch: pytest
     "given, error, sentence",
     [
         ({"navmesh": "none"}, ValueError, "navmesh must be one of computed, loaded, got 'none'"),
+        ({"gpu_device_id": 99}, ValueError, "there is no GPU 99: this machine shows"),
+        ({"gpu_device_id": 0.5}, ValueError, "gpu_device_id must be a whole number of at least -1, got 0.5"),
         ({"scene_dataset": "no.json"}, FileNotFoundError, "there is no scene dataset no.json"),
         ({"device": 0}, TypeError, "habitat has no option 'device'; there are scene_dataset, gpu_device_id, navmesh"),
     ],
@@ -100,6 +103,14 @@ class TestRealHabitat:
         for a, b in zip(places[::2], places[1::2], strict=True):
             assert simulator.geodesic_distance(a, b) == pytest.approx(double.geodesic_distance(a, b), abs=1e-4)
         assert simulator.island_radius(places[0]) == pytest.approx(double.island_radius(places[0]), abs=1e-3)
+
+    def test_an_engine_that_nobody_holds_is_used_again(self, simulator: HabitatSimulator, room: Path) -> None:
+        simulator.reset()
+        before = len(habitat._ENGINES)
+        for _ in range(2):
+            HabitatSimulator(room, Camera(32)).reset()
+            gc.collect()
+        assert len(habitat._ENGINES) <= before + 1
 
     def test_another_camera_is_used_at_once(self, simulator: HabitatSimulator, room: Path) -> None:
         simulator.reset()
