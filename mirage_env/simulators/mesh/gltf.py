@@ -12,7 +12,7 @@ from PIL import Image
 
 from mirage_env.geometry import Array
 from mirage_env.simulators.mesh.gltf_file import GltfFile, advice
-from mirage_env.simulators.mesh.parts import MAX_FACES, Material, Part, SceneParts, TexelBudget, rgba
+from mirage_env.simulators.mesh.parts import MAX_FACES, UNDRESSED, Material, Part, SceneParts, TexelBudget, rgba
 
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 _WRAPS = {33071: "clamp", 33648: "mirror", 10497: "repeat"}
@@ -22,9 +22,6 @@ _COMPRESSED = ("KHR_texture_basisu", "GOOGLE_texture_basis", "EXT_texture_astc",
 _IDENTITY = np.eye(4, dtype=np.float32)
 _UNIT = 1e-5
 """How far from 1 the length of a quaternion may be that is not normalised."""
-_UNDRESSED = (0.61, 0.517, 0.368, 1.0)
-"""Without a material. habitat-sim lights such surfaces alone, white ones or by their vertex colours, by the environment
-map that it brings: a little different from all sides, and so on average (measured in a room of vertex colours)."""
 
 
 def read_gltf(path: Path) -> SceneParts:
@@ -235,7 +232,7 @@ class _Materials:
         key = -1 if index is None else index
         if key not in self._read:
             if index is None:
-                material, T = Material(factor=_UNDRESSED), None
+                material, T = UNDRESSED, None
             else:
                 material, T = self._material(index)
             self._read[key] = len(self.materials), T

@@ -35,6 +35,11 @@ class Material(NamedTuple):
     blocky: bool = False
 
 
+UNDRESSED = Material(factor=(0.61, 0.517, 0.368, 1.0))
+"""Of surfaces without a material. habitat-sim lights them alone, white ones or by their vertex colours, by the
+environment map that it brings: a little different from all sides, and so on average (measured in a coloured room)."""
+
+
 class Part(NamedTuple):
     """Triangles of one material.
 

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from mirage_env.geometry import Array
-from mirage_env.simulators.mesh.parts import Material, Part, SceneParts, TexelBudget, rgba
+from mirage_env.simulators.mesh.parts import UNDRESSED, Material, Part, SceneParts, TexelBudget, rgba
 
 _TRIMESH_GREY = (102, 102, 102, 255)  # trimesh's colour of what has none
 
@@ -78,7 +78,7 @@ def _part(mesh: Any, T: Array, material: int) -> Part:
 
 def _material(visual: Any, name: str, budget: TexelBudget) -> Material:
     if visual.kind != "texture":
-        return Material()
+        return UNDRESSED
     material = visual.material
     image = getattr(material, "image", None) or getattr(material, "baseColorTexture", None)
     colour = np.asarray(material.main_color, dtype=np.float64)

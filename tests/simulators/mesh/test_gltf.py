@@ -12,6 +12,7 @@ from PIL import Image
 
 from mirage_env import geometry
 from mirage_env.simulators.mesh.gltf import read_gltf
+from mirage_env.simulators.mesh.parts import UNDRESSED
 from mirage_env.simulators.mesh.rendering import renderer_of
 from mirage_env.simulators.mesh.scene import load_scene
 from tests.glb_files import SQUARE, SQUARE_FACES, SQUARE_UV, Builder, png, square
@@ -257,5 +258,5 @@ def test_a_mesh_that_two_nodes_show_and_a_scene_that_is_not_the_first(tmp_path):
 def test_vertex_colours_without_a_material_as_trimesh_writes_them(tmp_path):
     colours = np.tile([200, 100, 50, 255], (4, 1))
     trimesh.Trimesh(SQUARE, SQUARE_FACES, vertex_colors=colours, process=False).export(tmp_path / "model.glb")
-    lit = [200 * 0.61, 100 * 0.517, 50 * 0.368]  # habitat-sim lights what has no material
+    lit = np.array(UNDRESSED.factor[:3]) * [200, 100, 50]
     assert np.abs(view(tmp_path / "model.glb")[0] - lit).max() <= 1
