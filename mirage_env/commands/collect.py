@@ -118,17 +118,15 @@ def _simulator(
     named = scenes_of(arguments.simulator, arguments.scenes)
     if arguments.up is not None and arguments.simulator != "mesh":
         raise ValueError("--up is of scene files that mesh opens; leave it out")
-    if arguments.simulator == "habitat":
-        from mirage_env.simulators.habitat import HabitatSimulator, scene_files
-
-        if samples not in (None, 1):
-            raise ValueError(f"habitat-sim takes 1 colour sample per pixel, got --samples {samples}")
-        files = scene_files(named)
-        return partial(HabitatSimulator, files), files
-    if arguments.simulator == "mesh":
+    if arguments.simulator == "habitat" and samples not in (None, 1):
+        raise ValueError(f"habitat-sim takes 1 colour sample per pixel, got --samples {samples}")
+    if arguments.simulator in ("mesh", "habitat"):
+        from mirage_env.simulators.habitat import HabitatSimulator
         from mirage_env.simulators.mesh.simulator import MeshSimulator, scene_files
 
         files = scene_files(named)
+        if arguments.simulator == "habitat":
+            return partial(HabitatSimulator, files), files
         return partial(MeshSimulator, files, samples=samples or 1, up=arguments.up), files
     from mirage_env.simulators.rooms.simulator import RoomsSimulator
     from mirage_env.simulators.rooms.splits import resolve_scenes
