@@ -21,7 +21,7 @@ from mirage_env.simulators.rooms.toy import toy_home
 from mirage_env.simulators.views import RenderedScene
 
 KEPT_HOMES = 8
-"""How many homes stay ready in a process, shared by all its simulators."""
+"""How many homes stay ready in a process, shared by all its simulators, unless ``keep_homes`` says otherwise."""
 
 _SIGHT = 20.0
 
@@ -72,8 +72,26 @@ def _inside(polygon: shapely.Polygon) -> Array:
     return np.array([point.x, 0.0, point.y])
 
 
-@lru_cache(maxsize=KEPT_HOMES)
 def prepare_home(scene: Scene, agent_radius: float) -> PreparedHome:
     """The home of this scene (a seed or "toy"), ready for an agent of this radius."""
+    return _kept(scene, agent_radius)
+
+
+def keep_homes(count: int) -> None:
+    """Keep so many homes ready from now on, 20 MB each: a new one takes a second or two to generate.
+
+    Raises:
+        ValueError: for less than one.
+    """
+    global _kept
+    if count < 1:
+        raise ValueError(f"at least 1 home must be kept, got {count}")
+    _kept = lru_cache(maxsize=count)(_prepare)
+
+
+def _prepare(scene: Scene, agent_radius: float) -> PreparedHome:
     home = toy_home() if scene == TOY else generate_home(int(scene))
     return PreparedHome(home, PolygonNavigation(home.floor, home.obstacles, agent_radius))
+
+
+_kept = lru_cache(maxsize=KEPT_HOMES)(_prepare)

@@ -1,0 +1,189 @@
+"""The network of a learned policy: all that has the shape of a view on one grid, the rest beside it.
+
+Inputs are batches of what environments observe with ``flatten=False``, images with their channels first and in [0, 1]:
+
+    rgb, imagegoal       (B, 3, H, W)      a strided stem brings them to the grid
+    latent, memory, ...  (B, C, h, w)      as they are; the grid is theirs for the bundled model at 128 pixels
+    visible              (B, h, w)         a channel
+    depth                (B, H, W)         nearest, mean and farthest of each cell
+    pointgoal            (B, 2)            distances in three scales, cosine and sine
+    pose                 (B, 4, 4)         place in the floor plane, cosine and sine of the heading
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+GRID = 16
+"""Cells per side of the grid on which views are looked at."""
+
+MAX_SIGHT = 10.0
+"""Metres. What is farther looks equally far."""
+
+IMAGES = ("rgb", "imagegoal")
+LATENTS = ("latent", "memory", "goal_latent")
+MAPS = (*IMAGES, *LATENTS, "visible", "depth")
+VECTORS = {"pointgoal": 5, "pose": 4}
+"""Observations that are no maps, and how many features each becomes."""
+
+
+class Encoder(nn.Module):
+    """Observations (a mapping by key, batched) to features (B, width).
+
+    Args:
+        shapes: of single observations by key, images as (3, H, W).
+        width: of the features.
+
+    Raises:
+        ValueError: for a key that no policy can look at.
+    """
+
+    def __init__(self, shapes: Mapping[str, Sequence[int]], width: int = 256) -> None:
+        super().__init__()
+        unknown = [key for key in shapes if key not in MAPS and key not in VECTORS]
+        if unknown or not shapes:
+            wrong = ", ".join(unknown) if unknown else "nothing"
+            raise ValueError(f"a policy cannot look at {wrong}; it can at {', '.join([*MAPS, *VECTORS])}")
+        self.width = width
+        self.maps = tuple(key for key in MAPS if key in shapes)
+        self.vectors = tuple(key for key in VECTORS if key in shapes)
+        self.stems = nn.ModuleDict({key: _stem() for key in self.maps if key in IMAGES})
+        seen = 0
+        if self.maps:
+            channels = sum(_channels(key, shapes[key]) for key in self.maps)
+            self.trunk = nn.Sequential(
+                nn.Conv2d(channels, 32, 3, padding=1),
+                nn.ReLU(),
+                nn.Conv2d(32, 32, 3, stride=2, padding=1),
+                nn.ReLU(),
+                nn.Conv2d(32, 64, 3, stride=2, padding=1),
+                nn.ReLU(),
+                nn.Flatten(),
+            )
+            seen = 64 * (GRID // 4) ** 2
+        self.joint = nn.Sequential(nn.Linear(seen + sum(VECTORS[key] for key in self.vectors), width), nn.ReLU())
+
+    def forward(self, observations: Mapping[str, Tensor]) -> Tensor:
+        parts = [_vector(key, observations[key].float()) for key in self.vectors]
+        if self.maps:
+            parts.insert(0, self.trunk(torch.cat([self._map(key, observations[key].float()) for key in self.maps], 1)))
+        return self.joint(torch.cat(parts, 1))
+
+    def _map(self, key: str, seen: Tensor) -> Tensor:
+        """An observation as channels (B, C, GRID, GRID)."""
+        if key == "depth":
+            return _depth_channels(seen)
+        if key in IMAGES:
+            return _on_grid(self.stems[key](seen))
+        return _on_grid(seen[:, None] if key == "visible" else seen / 3.0)
+
+
+class Head(nn.Module):
+    """Features (B, n) to numbers (B, actions): one hidden layer or several, tanh or ReLU between them."""
+
+    def __init__(self, sizes: Sequence[int], activation: str = "tanh") -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for before, after in zip(sizes[:-1], sizes[1:], strict=True):
+            layers += [nn.Linear(before, after), ACTIVATIONS[activation]()]
+        self.layers = nn.Sequential(*layers[:-1])
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.layers(features)
+
+
+ACTIVATIONS: dict[str, Any] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+
+
+class PolicyNetwork(nn.Module):
+    """From observations to what decides an action: scores of discrete ones, or means of continuous ones.
+
+    Args:
+        shapes: see ``Encoder``.
+        width: see ``Encoder``.
+        memory: hidden units of an LSTM between encoder and head; 0: none.
+        hidden: widths of the head's hidden layers.
+        outputs: how many numbers it gives.
+        activation: "tanh" or "relu", in the head.
+    """
+
+    def __init__(
+        self,
+        shapes: Mapping[str, Sequence[int]],
+        width: int,
+        memory: int,
+        hidden: Sequence[int],
+        outputs: int,
+        activation: str = "tanh",
+    ) -> None:
+        super().__init__()
+        self.encoder = Encoder(shapes, width)
+        self.lstm = nn.LSTM(width, memory) if memory else None
+        self.head = Head([memory or width, *hidden, outputs], activation)
+
+    def forward(
+        self, observations: Mapping[str, Tensor], remembered: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+        """Numbers (B, outputs), and what to remember for the next step: hidden and cell (1, B, memory), or None."""
+        features = self.encoder(observations)
+        if self.lstm is not None:
+            one_step, remembered = self.lstm(features[None], remembered)
+            features = one_step[0]
+        return self.head(features), remembered
+
+
+def _stem() -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 4, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(16, 16, 4, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(16, 16, 4, stride=2, padding=1),
+        nn.ReLU(),
+    )
+
+
+def _channels(key: str, shape: Sequence[int]) -> int:
+    if key in LATENTS:
+        return int(shape[0])
+    return {"visible": 1, "depth": 6}.get(key, 16)
+
+
+def _on_grid(maps: Tensor) -> Tensor:
+    """Maps (B, C, h, w) on the grid: pooled where they are finer, interpolated where they are coarser."""
+    if maps.shape[-1] == GRID:
+        return maps
+    if maps.shape[-1] > GRID:
+        return functional.adaptive_avg_pool2d(maps, GRID)
+    return functional.interpolate(maps, (GRID, GRID), mode="bilinear", align_corners=False)
+
+
+def _depth_channels(depth: Tensor) -> Tensor:
+    """Nearest, mean and farthest depth (B, H, W) of each cell, (B, 6, GRID, GRID): linear, and steep where it is near.
+
+    Depth that was not measured counts as far.
+    """
+    metres = torch.where(depth > 0, depth, MAX_SIGHT).clamp(max=MAX_SIGHT)[:, None]
+    pooled = torch.cat(
+        [
+            -functional.adaptive_max_pool2d(-metres, GRID),
+            functional.adaptive_avg_pool2d(metres, GRID),
+            functional.adaptive_max_pool2d(metres, GRID),
+        ],
+        1,
+    )
+    return torch.cat([pooled / MAX_SIGHT, torch.exp(-pooled)], 1)
+
+
+def _vector(key: str, seen: Tensor) -> Tensor:
+    if key == "pointgoal":
+        distance, angle = seen[:, 0], seen[:, 1]
+        scales = (distance.clamp(max=MAX_SIGHT) / MAX_SIGHT, torch.log1p(distance), torch.exp(-2.0 * distance))
+        return torch.stack([*scales, angle.cos(), angle.sin()], 1)
+    x, z = seen[:, 0, 3], seen[:, 2, 3]
+    return torch.stack([x / MAX_SIGHT, z / MAX_SIGHT, seen[:, 0, 0], seen[:, 0, 2]], 1)
