@@ -13,6 +13,7 @@ Inputs are batches of what environments observe with ``flatten=False``, images w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -89,7 +90,7 @@ class Head(nn.Module):
     def __init__(self, sizes: Sequence[int], activation: str = "tanh") -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for before, after in zip(sizes[:-1], sizes[1:], strict=True):
+        for before, after in pairwise(sizes):
             layers += [nn.Linear(before, after), ACTIVATIONS[activation]()]
         self.layers = nn.Sequential(*layers[:-1])
 

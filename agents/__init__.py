@@ -1,0 +1,1 @@
+"""Reinforcement learning in imagined and true worlds, with stable-baselines3."""

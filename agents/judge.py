@@ -1,0 +1,54 @@
+"""Agents judged while they learn: the same episodes in the true world, every time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from agents.algorithms import learned
+from agents.settings import TrainSettings
+from agents.worlds import make_truth
+from mirage_env.envs.navigation import NavigationEnv
+from mirage_env.evaluation.trial import Trial, plan_episodes
+from mirage_env.evaluation.trials import walk
+from mirage_env.policies.learned import LearnedPolicy
+
+SEED = 0
+"""Of the episodes. Training draws its own from other scenes."""
+
+
+class Judge:
+    """Walks the evaluation episodes of a run with what its agent has learned. The worlds are made once."""
+
+    def __init__(self, settings: TrainSettings) -> None:
+        self.settings = settings
+        self._envs: Sequence[NavigationEnv] | None = None
+
+    def __call__(self, agent: BaseAlgorithm, steps: int) -> dict[str, float]:
+        """Means over the episodes."""
+        if self._envs is None:
+            self._envs = make_truth(self.settings)
+        network, described = learned(agent, self.settings)
+        scenes = self._envs[0].simulator.scenes  # pyright: ignore[reportAttributeAccessIssue]
+        count = self.settings.evaluation_episodes
+        plans = plan_episodes(count, scenes, SEED, -(-count // len(scenes)))
+        trials = list(walk(self._envs, lambda env, seed: LearnedPolicy(network, described, seed), plans))
+        return summary(trials)
+
+    def close(self) -> None:
+        for env in self._envs or ():
+            env.close()
+
+
+def summary(trials: Sequence[Trial]) -> dict[str, float]:
+    """Means of the measures of navigation, and of what else the task tells."""
+    ordered = sorted(trials, key=lambda trial: trial.index)
+    told: dict[str, list[Any]] = {"episodes": [len(ordered)]}
+    for name in ("success", "spl", "soft_spl", "distance_to_goal", "reward", "steps"):
+        told[name] = [getattr(trial, name) for trial in ordered]
+    for name in ordered[0].measures:
+        told[name] = [trial.measures[name] for trial in ordered]
+    return {name: float(np.mean(values)) for name, values in told.items()}

@@ -1,0 +1,135 @@
+"""What a training run is made of, as a value that is written beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mirage_env.envs.observations import KEYS
+
+ALGORITHMS = ("ppo", "recurrent-ppo", "dqn", "sac")
+TASKS = {"pointnav": "Mirage/PointNav-v0", "imagenav": "Mirage/ImageNav-v0", "explore": "Mirage/Explore-v0"}
+OBSERVATIONS = {
+    "pointnav": ("depth", "pointgoal"),
+    "imagenav": ("latent", "goal_latent"),
+    "explore": ("depth", "pose"),
+}
+"""What agents look at unless they are told otherwise."""
+TRUTHS = ("rooms", "mesh", "habitat")
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """A training run. Everything here decides the curve; what does not (threads, where it is written) is elsewhere.
+
+    Attributes:
+        task: one of ``TASKS``.
+        simulator: "mirage" to learn in imagination, or a true one.
+        algorithm: one of ``ALGORITHMS``.
+        steps: of the environment, all worlds together.
+        seed: of everything.
+        num_envs: worlds at once.
+        observations, actions: of the environment; see ``gymnasium.make``.
+        scenes: of the split or list that is trained in; the first ``homes`` of a split of rooms.
+        homes: how many homes of the split are used, each 20 MB while it is kept ready; 0: all.
+        max_episode_steps: of training and evaluation.
+        env: other arguments of ``gymnasium.make``, by name.
+        evaluate_every: steps between evaluations in the truth, each of which leaves a checkpoint; rounded up to whole
+            rollouts.
+        evaluation_episodes: of each.
+        evaluation_scenes: where; the first ``evaluation_homes`` of a split of rooms.
+        evaluation_homes: how many of them.
+        learning_rate, gamma, batch_size: of the algorithm.
+        rollout: steps of each world between updates (PPO).
+        epochs, gae_lambda, entropy, clip: PPO's.
+        buffer: transitions that DQN and SAC keep.
+        width: features that the encoder makes of an observation.
+        hidden: widths of the layers between features and actions.
+        memory: hidden units of "recurrent-ppo".
+        stop_bias: added to the first logit (stop) of an untrained policy, which would end most episodes at once.
+        near_first: metres; goals lie no farther than this from the start at the beginning of training, and as far as
+            the task allows from half of it on. 0: no such schedule.
+    """
+
+    task: str = "pointnav"
+    simulator: str = "mirage"
+    algorithm: str = "ppo"
+    steps: int = 500_000
+    seed: int = 0
+    num_envs: int = 16
+    observations: tuple[str, ...] = ()
+    actions: str = "discrete"
+    scenes: Any = "train"
+    homes: int = 64
+    max_episode_steps: int = 300
+    env: Mapping[str, Any] = field(default_factory=dict)
+    evaluate_every: int = 50_000
+    evaluation_episodes: int = 100
+    evaluation_scenes: Any = "val"
+    evaluation_homes: int = 20
+    learning_rate: float = 5e-4
+    gamma: float = 0.99
+    batch_size: int = 256
+    rollout: int = 128
+    epochs: int = 4
+    gae_lambda: float = 0.95
+    entropy: float = 0.01
+    clip: float = 0.2
+    buffer: int = 20_000
+    width: int = 256
+    hidden: tuple[int, ...] = (128,)
+    memory: int = 128
+    stop_bias: float = -2.0
+    near_first: float = 0.0
+
+    def __post_init__(self) -> None:
+        _one_of("task", self.task, TASKS)
+        _one_of("algorithm", self.algorithm, ALGORITHMS)
+        for name in ("steps", "num_envs", "evaluate_every", "evaluation_episodes", "evaluation_homes", "batch_size"):
+            _whole(name, getattr(self, name), 1)
+        for name in ("rollout", "epochs", "buffer", "width", "memory", "max_episode_steps"):
+            _whole(name, getattr(self, name), 1)
+        for name in ("seed", "homes"):
+            _whole(name, getattr(self, name), 0)
+        if not self.learning_rate > 0 or not 0 < self.gamma <= 1 or not 0 <= self.gae_lambda <= 1:
+            raise ValueError("learning_rate must be above 0, gamma in (0, 1] and gae_lambda in [0, 1]")
+        if not self.observations:
+            object.__setattr__(self, "observations", OBSERVATIONS[self.task])
+        unknown = [key for key in self.observations if key not in KEYS]
+        if unknown:
+            raise ValueError(f"unknown observations {', '.join(unknown)}; valid are {', '.join(KEYS)}")
+        if self.algorithm == "sac" and self.actions == "discrete":
+            raise ValueError('sac needs continuous actions; train it with actions="velocity", or choose ppo or dqn')
+        if self.algorithm == "dqn" and self.actions != "discrete":
+            raise ValueError('dqn needs discrete actions; train it with actions="discrete", or choose ppo or sac')
+        reserved = {"simulator", "scenes", "observations", "actions", "flatten", "max_episode_steps", "autoreset_mode"}
+        taken = sorted(reserved & set(self.env))
+        if taken:
+            raise ValueError(f"{', '.join(taken)} cannot be given by env: settings of their own decide them")
+
+    @property
+    def env_id(self) -> str:
+        """For ``gymnasium.make_vec``."""
+        return TASKS[self.task]
+
+    @property
+    def truth(self) -> str:
+        """The true simulator in which agents are judged: where imagined worlds take their start views from."""
+        return str(self.env.get("start_from", "rooms")) if self.simulator == "mirage" else self.simulator
+
+    @property
+    def leg(self) -> int:
+        """Steps between checkpoints: ``evaluate_every`` in whole rollouts."""
+        rollout = self.num_envs * (self.rollout if "ppo" in self.algorithm else 1)
+        return -(-self.evaluate_every // rollout) * rollout
+
+
+def _one_of(name: str, value: Any, valid: Sequence[str] | Mapping[str, Any]) -> None:
+    if value not in valid:
+        raise ValueError(f"unknown {name} {value!r}; valid are {', '.join(valid)}")
+
+
+def _whole(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")

@@ -1,0 +1,67 @@
+"""The worlds that agents are trained and judged in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+
+import mirage_env  # registers the environments
+from agents.settings import TrainSettings
+from mirage_env.envs.navigation import NavigationEnv
+from mirage_env.envs.vector import NavigationVectorEnv
+from mirage_env.simulators.rooms.prepared import KEPT_HOMES, keep_homes
+from mirage_env.simulators.rooms.splits import resolve_scenes
+
+ONLY_IMAGINED = ("imagine", "start_depth", "start_from", "num_start_views")
+"""Arguments of ``gymnasium.make`` that a true world has no use for."""
+
+__all__ = ["keep_ready", "make_training", "make_truth", "mirage_env", "some_of"]
+
+
+def some_of(scenes: Any, count: int, simulator: str) -> Any:
+    """The first ``count`` homes of a split or range (0: all); scene files as they are."""
+    if simulator != "rooms" or not count:
+        return scenes
+    return resolve_scenes(scenes)[:count]
+
+
+def keep_ready(settings: TrainSettings) -> None:
+    """Let the homes of a run stay ready: a new one takes longer to generate than an episode to walk."""
+    if settings.truth == "rooms":
+        homes = settings.homes or KEPT_HOMES
+        keep_homes(homes + settings.evaluation_homes + settings.num_envs)
+
+
+def make_training(settings: TrainSettings) -> NavigationVectorEnv:
+    """The worlds that a run learns in."""
+    scenes = some_of(settings.scenes, settings.homes, settings.truth)
+    return _make(settings, settings.simulator, scenes, settings.num_envs, dict(settings.env), "SameStep")
+
+
+def make_truth(settings: TrainSettings, scenes: Any = None) -> Sequence[NavigationEnv]:
+    """True environments in which a run is judged; their scenes: ``scenes``, or those of the settings."""
+    if scenes is None:
+        scenes = some_of(settings.evaluation_scenes, settings.evaluation_homes, settings.truth)
+    arguments = {name: value for name, value in settings.env.items() if name not in ONLY_IMAGINED}
+    return _make(settings, settings.truth, scenes, settings.num_envs, arguments, "Disabled").envs
+
+
+def _make(
+    settings: TrainSettings, simulator: str, scenes: Any, count: int, arguments: dict[str, Any], autoreset: str
+) -> NavigationVectorEnv:
+    venv = gym.make_vec(
+        settings.env_id,
+        num_envs=count,
+        simulator=simulator,
+        scenes=scenes,
+        observations=settings.observations,
+        actions=settings.actions,
+        flatten=False,
+        max_episode_steps=settings.max_episode_steps,
+        autoreset_mode=autoreset,
+        **arguments,
+    )
+    assert isinstance(venv, NavigationVectorEnv)
+    return venv
