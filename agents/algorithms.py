@@ -87,7 +87,7 @@ def learned(agent: BaseAlgorithm, settings: TrainSettings) -> tuple[PolicyNetwor
         activation="tanh" if "ppo" in settings.algorithm else "relu",
         stochastic="ppo" in settings.algorithm,
         spread=spread,
-        env={"flatten": False, "max_episode_steps": settings.max_episode_steps, **settings.env},
+        env={"flatten": False, **settings.env},
         trained={
             "algorithm": settings.algorithm,
             "simulator": settings.simulator,

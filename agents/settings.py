@@ -33,13 +33,14 @@ class TrainSettings:
         observations, actions: of the environment; see ``gymnasium.make``.
         scenes: of the split or list that is trained in; the first ``homes`` of a split of rooms.
         homes: how many homes of the split are used, each 20 MB while it is kept ready; 0: all.
-        max_episode_steps: of training and evaluation.
+        max_episode_steps: after which training's episodes are cut off: those of stuck agents teach little.
         env: other arguments of ``gymnasium.make``, by name.
         evaluate_every: steps between evaluations in the truth, each of which leaves a checkpoint; rounded up to whole
             rollouts.
         evaluation_episodes: of each.
         evaluation_scenes: where; the first ``evaluation_homes`` of a split of rooms.
         evaluation_homes: how many of them.
+        evaluation_max_steps: after which an evaluation's episode is cut off.
         learning_rate, gamma, batch_size: of the algorithm.
         rollout: steps of each world between updates (PPO).
         epochs, gae_lambda, entropy, clip: PPO's.
@@ -62,19 +63,20 @@ class TrainSettings:
     actions: str = "discrete"
     scenes: Any = "train"
     homes: int = 64
-    max_episode_steps: int = 300
+    max_episode_steps: int = 150
     env: Mapping[str, Any] = field(default_factory=dict)
     evaluate_every: int = 50_000
     evaluation_episodes: int = 100
     evaluation_scenes: Any = "val"
     evaluation_homes: int = 20
+    evaluation_max_steps: int = 500
     learning_rate: float = 5e-4
     gamma: float = 0.99
-    batch_size: int = 256
-    rollout: int = 128
-    epochs: int = 4
+    batch_size: int = 128
+    rollout: int = 64
+    epochs: int = 6
     gae_lambda: float = 0.95
-    entropy: float = 0.01
+    entropy: float = 0.005
     clip: float = 0.2
     buffer: int = 20_000
     width: int = 256
@@ -88,7 +90,7 @@ class TrainSettings:
         _one_of("algorithm", self.algorithm, ALGORITHMS)
         for name in ("steps", "num_envs", "evaluate_every", "evaluation_episodes", "evaluation_homes", "batch_size"):
             _whole(name, getattr(self, name), 1)
-        for name in ("rollout", "epochs", "buffer", "width", "memory", "max_episode_steps"):
+        for name in ("rollout", "epochs", "buffer", "width", "memory", "max_episode_steps", "evaluation_max_steps"):
             _whole(name, getattr(self, name), 1)
         for name in ("seed", "homes"):
             _whole(name, getattr(self, name), 0)

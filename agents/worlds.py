@@ -37,7 +37,8 @@ def keep_ready(settings: TrainSettings) -> None:
 def make_training(settings: TrainSettings) -> NavigationVectorEnv:
     """The worlds that a run learns in."""
     scenes = some_of(settings.scenes, settings.homes, settings.truth)
-    return _make(settings, settings.simulator, scenes, settings.num_envs, dict(settings.env), "SameStep")
+    arguments = {"max_episode_steps": settings.max_episode_steps, "autoreset_mode": "SameStep", **settings.env}
+    return _make(settings, settings.simulator, scenes, arguments)
 
 
 def make_truth(settings: TrainSettings, scenes: Any = None) -> Sequence[NavigationEnv]:
@@ -45,22 +46,19 @@ def make_truth(settings: TrainSettings, scenes: Any = None) -> Sequence[Navigati
     if scenes is None:
         scenes = some_of(settings.evaluation_scenes, settings.evaluation_homes, settings.truth)
     arguments = {name: value for name, value in settings.env.items() if name not in ONLY_IMAGINED}
-    return _make(settings, settings.truth, scenes, settings.num_envs, arguments, "Disabled").envs
+    arguments |= {"max_episode_steps": settings.evaluation_max_steps, "autoreset_mode": "Disabled"}
+    return _make(settings, settings.truth, scenes, arguments).envs
 
 
-def _make(
-    settings: TrainSettings, simulator: str, scenes: Any, count: int, arguments: dict[str, Any], autoreset: str
-) -> NavigationVectorEnv:
+def _make(settings: TrainSettings, simulator: str, scenes: Any, arguments: dict[str, Any]) -> NavigationVectorEnv:
     venv = gym.make_vec(
         settings.env_id,
-        num_envs=count,
+        num_envs=settings.num_envs,
         simulator=simulator,
         scenes=scenes,
         observations=settings.observations,
         actions=settings.actions,
         flatten=False,
-        max_episode_steps=settings.max_episode_steps,
-        autoreset_mode=autoreset,
         **arguments,
     )
     assert isinstance(venv, NavigationVectorEnv)

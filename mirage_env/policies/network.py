@@ -169,14 +169,13 @@ def _depth_channels(depth: Tensor) -> Tensor:
 
     Depth that was not measured counts as far.
     """
-    metres = torch.where(depth > 0, depth, MAX_SIGHT).clamp(max=MAX_SIGHT)[:, None]
-    pooled = torch.cat(
-        [
-            -functional.adaptive_max_pool2d(-metres, GRID),
-            functional.adaptive_avg_pool2d(metres, GRID),
-            functional.adaptive_max_pool2d(metres, GRID),
-        ],
-        1,
+    metres = torch.where(depth > 0, depth, MAX_SIGHT).clamp_(max=MAX_SIGHT)
+    if depth.shape[1] % GRID or depth.shape[2] % GRID:
+        metres = functional.interpolate(metres[:, None], (4 * GRID, 4 * GRID), mode="nearest-exact")[:, 0]
+    rows = metres.unflatten(1, (GRID, -1))
+    # Rows first, then columns: several times as quick as pooling in both at once.
+    pooled = torch.stack(
+        [reduce(reduce(rows, 2).unflatten(2, (GRID, -1)), 3) for reduce in (torch.amin, torch.mean, torch.amax)], 1
     )
     return torch.cat([pooled / MAX_SIGHT, torch.exp(-pooled)], 1)
 

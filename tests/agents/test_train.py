@@ -39,6 +39,7 @@ SMALL: dict[str, Any] = {
     "steps": 192,
     "evaluate_every": 64,
     "max_episode_steps": 20,
+    "evaluation_max_steps": 20,
     "width": 16,
     "hidden": (16,),
     "memory": 8,
