@@ -38,15 +38,18 @@ def train(folder: str | Path, settings: TrainSettings, progress: bool = True) ->
     Raises:
         ValueError: the folder holds another run, its checkpoint is damaged, or the worlds refuse the settings.
     """
-    run = RunFolder(Path(folder), settings)
     keep_ready(settings)
     worlds, judge = VecMonitor(BridgedVecEnv(make_training(settings))), Judge(settings)
     try:
+        # Only after the worlds exist: settings that they refuse leave nothing on disk.
+        run = RunFolder(Path(folder), settings)
         agent = make_algorithm(settings, worlds)
         run.resume(agent)
         agent.set_logger(run.logger(agent.num_timesteps))
         left = settings.steps - agent.num_timesteps
-        with tqdm(total=settings.steps, initial=agent.num_timesteps, unit=" steps", disable=not progress) as bar:
+        with tqdm(
+            total=settings.steps, initial=agent.num_timesteps, unit=" steps", mininterval=1.0, disable=not progress
+        ) as bar:
             if left > 0:
                 # Something that is not None: the first leg resets the worlds, with seeds of its own.
                 agent._last_obs = {}

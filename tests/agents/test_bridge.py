@@ -7,6 +7,11 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.env_checker import check_env
+from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 
 import mirage_env  # noqa: F401  (registers the ids)
@@ -132,3 +137,46 @@ def test_what_is_no_vector_is_refused() -> None:
         BridgedVecEnv(gymnasium.make("CartPole-v1").env)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="SameStep"):
         BridgedVecEnv(worlds(autoreset_mode="NextStep"))
+
+
+def test_the_value_of_an_episode_that_ran_out_of_time_is_bootstrapped(bridge: BridgedVecEnv) -> None:
+    """SB3's own loop: the last reward of a truncated episode holds what was still to come, that of a stop nothing."""
+    given: list[tuple[Any, Any, Any]] = []
+
+    class Watching(BaseCallback):
+        def _on_step(self) -> bool:
+            given.append((self.locals["rewards"].copy(), self.locals["dones"], self.locals["infos"]))
+            return True
+
+    agent = PPO("MultiInputPolicy", bridge, n_steps=8, batch_size=8, n_epochs=1, gamma=0.9, seed=0, device="cpu")
+    with torch.no_grad():
+        agent.policy.value_net.bias.fill_(3.0)
+    _, callback = agent._setup_learn(24, Watching())
+    agent.collect_rollouts(agent.env, callback, agent.rollout_buffer, 8)  # type: ignore[arg-type]
+    truncated = stopped = 0
+    for step, (rewards, dones, infos) in enumerate(given):
+        for world in np.flatnonzero(dones).tolist():
+            extra = agent.rollout_buffer.rewards[step, world] - rewards[world]
+            if infos[world]["TimeLimit.truncated"]:
+                last = agent.policy.obs_to_tensor(infos[world]["terminal_observation"])[0]
+                with torch.no_grad():
+                    value = float(agent.policy.predict_values(last))  # type: ignore[arg-type]
+                assert extra == pytest.approx(0.9 * value, abs=1e-4)
+                truncated += 1
+            else:
+                assert extra == 0
+                stopped += 1
+    assert truncated and stopped
+
+
+def test_evaluation_of_sb3_takes_the_bridge() -> None:
+    monitored = VecMonitor(BridgedVecEnv(worlds()))
+    agent = PPO("MultiInputPolicy", monitored, n_steps=8, batch_size=8, seed=0, device="cpu")
+    rewards, lengths = evaluate_policy(agent, monitored, n_eval_episodes=5, return_episode_rewards=True)
+    assert len(rewards) == len(lengths) == 5  # type: ignore[arg-type]
+    assert max(lengths) <= 4  # type: ignore[arg-type]
+
+
+@pytest.mark.filterwarnings("error")
+def test_environments_pass_the_checker_of_sb3() -> None:
+    check_env(gymnasium.make("Mirage/PointNav-v0", simulator="rooms", scenes="toy", resolution=64))
