@@ -53,7 +53,8 @@ def save_snapshot(snapshot: EnvSnapshot, path: str | Path) -> None:
     if not isinstance(snapshot.world, ImaginedSnapshot):
         raise TypeError("only imagined worlds can be saved; of a true one snapshot() gives a value to keep in memory")
     tensors, world = snapshot_to_tensors(snapshot.world)
-    told = {"world": world, "progress": snapshot.progress.to_numbers(), "generator": snapshot.generator}
+    progress = snapshot.progress.to_numbers()
+    told: dict[str, Any] = {"world": world, "progress": progress, "generator": snapshot.generator}
     told["task"] = snapshot.task
     if snapshot.progress.state is not None:
         kept = snapshot.progress.state._asdict()
