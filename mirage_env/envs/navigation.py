@@ -164,6 +164,8 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         now = dataclasses.replace(before, stopped=command.stop, collided=False, steps=before.steps + 1)
         if seen is not None:
             self._view, collided = seen
+            if "rgb" in self.observations.keys:
+                self._view.rgb  # noqa: B018  (first, for true views are rendered with their depth)
             position = self._agent_position()
             state = self.task.advance(now.state, self._view, self.simulator.camera)
             now = now.moved(position, self._distance_to_goal(position, now.goal), bool(collided), state)
