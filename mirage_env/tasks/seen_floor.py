@@ -75,21 +75,32 @@ def see(seen: SeenFloor, view: Any, camera: Camera) -> SeenFloor:
         view: with ``depth`` (H, W) in metres and ``pose`` T_world_camera (4, 4).
         camera: that took it.
     """
-    (row, column), shown = floor_in_view(view.depth, view.pose, camera.intrinsics, camera.height)
+    corner, shown = floor_in_view(view.depth, view.pose, camera.intrinsics, camera.height)
+    return marked(seen, corner, shown, float(view.pose[1, 3]) - camera.height)
+
+
+def marked(seen: SeenFloor, corner: tuple[int, int], shown: Array, height: float) -> SeenFloor:
+    """With more cells; ``seen`` itself where none of them is new.
+
+    Args:
+        corner: row and column on the lattice of shown[0, 0].
+        shown: (N, M) bool, which cells to add.
+        height: metres, of the feet that stand on their storey.
+    """
     rows, columns = np.flatnonzero(shown.any(1)), np.flatnonzero(shown.any(0))
-    seen, storey = _on_storey(seen, float(view.pose[1, 3]) - camera.height)
     if not len(rows):
         return seen
+    seen, storey = _on_storey(seen, height)
     part = shown[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    first = np.array([row + rows[0], column + columns[0]])
-    seen = _grown(seen, first, first + part.shape)
-    (top, left), (height, width) = first - seen.corner, part.shape
-    before = seen.cells[storey, top : top + height, left : left + width]
+    first = np.array([corner[0] + rows[0], corner[1] + columns[0]])
+    grown = _grown(seen, first, first + part.shape)
+    (top, left), (deep, wide) = first - grown.corner, part.shape
+    before = grown.cells[storey, top : top + deep, left : left + wide]
     if not (part & ~before).any():
         return seen
-    cells = seen.cells.copy()
-    cells[storey, top : top + height, left : left + width] |= part
-    return seen._replace(cells=frozen(cells))
+    cells = grown.cells.copy()
+    cells[storey, top : top + deep, left : left + wide] |= part
+    return grown._replace(cells=frozen(cells))
 
 
 def floor_in_view(depth: Array, pose: Array, K: Array, camera_height: float) -> tuple[tuple[int, int], Array]:
