@@ -23,7 +23,7 @@ def check_max_episode_steps(steps: int | None) -> None:
 
 def check_actions_fit(kind: str, task: Task) -> None:
     """Raise ValueError for actions that make no sense in this task."""
-    if kind == "camera" and task.has_goal:
+    if kind == "camera" and task.stop_ends:
         raise ValueError(
             f"camera actions fly freely, but {task.name} is solved on the floor; "
             "use discrete or velocity actions, or Mirage/FreeCamera-v0"

@@ -13,6 +13,7 @@ from mirage_env.envs.observations import LATENT_KEYS, MEMORY_KEYS, check_keys
 from mirage_env.envs.playlist import Playlist, check_rooms, make_playlist
 from mirage_env.envs.worlds import make_simulator
 from mirage_env.simulators.base import Simulator
+from mirage_env.tasks.explore import Explore
 from mirage_env.tasks.free_camera import FreeCamera
 from mirage_env.tasks.point_nav import PointNav
 from mirage_env.tasks.task import Task
@@ -160,3 +161,8 @@ def make_free_camera(**arguments: Any) -> NavigationEnv:
 def make_point_nav(observations: str | Sequence[str] = ("rgb", "pointgoal"), **arguments: Any) -> NavigationEnv:
     """``Mirage/PointNav-v0``: go to a point and call stop. Arguments: see ``make``."""
     return make(PointNav(), observations=observations, **arguments)
+
+
+def make_explore(reward_per_m2: float = 1.0, slack: float = 0.001, **arguments: Any) -> NavigationEnv:
+    """``Mirage/Explore-v0``: see new floor; reward per m² of it less the slack of a step. Arguments: see ``make``."""
+    return make(Explore(reward_per_m2, slack), **arguments)

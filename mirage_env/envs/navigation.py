@@ -20,12 +20,13 @@ from mirage_env.envs.checks import RENDER_MODES, check_actions_fit, check_max_ep
 from mirage_env.envs.observations import Layout, Moment, make_observations
 from mirage_env.envs.options import ResetOptions, check_options
 from mirage_env.envs.playlist import Listed, Playlist, Turn, listed_episode
-from mirage_env.envs.progress import Progress
 from mirage_env.envs.snapshot import EnvSnapshot, load_snapshot, resumed, save_snapshot
 from mirage_env.envs.worlds import begin_with_image, episode_source, is_imagined, seed_imagination, world_of
 from mirage_env.geometry import Array
 from mirage_env.simulators.base import Simulator, View
 from mirage_env.tasks import measures
+from mirage_env.tasks.episode import Episode, three
+from mirage_env.tasks.progress import Progress
 from mirage_env.tasks.task import Task
 
 
@@ -46,6 +47,7 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         imagined_fraction: how much of the view was imagined, 0 in true worlds.
         pose: T_world_camera (4, 4) float32.
         episode_id, scene_id: strings; only where the episodes of a file are played.
+        and the task's own measures.
 
     Args:
         simulator: the world.
@@ -120,10 +122,12 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         # Drawn first, so that what is imagined does not depend on how many tries an episode took.
         seed_imagination(self.simulator, int(self.np_random.integers(2**31)))
         begin = self._begin if self.playlist is None else partial(self._begin_listed, self.playlist, seed is not None)
-        self._view, goal = begin(asked)
+        self._view, episode, source = begin(asked)
+        goal = None if episode.goal is None else np.array(episode.goal)
         position = self._agent_position()
-        start_pose = np.array(self._view.pose)
-        self._progress = Progress.begun(goal, start_pose, position, self._distance_to_goal(position, goal))
+        distance = self._distance_to_goal(position, goal)
+        state = self.task.begin(self.simulator, source, self._view, episode, self.np_random)
+        self._progress = Progress.begun(goal, np.array(self._view.pose), position, distance, state)
         return self._observe(), self._info()
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -160,11 +164,14 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         now = dataclasses.replace(before, stopped=command.stop, collided=False, steps=before.steps + 1)
         if seen is not None:
             self._view, collided = seen
+            if "rgb" in self.observations.keys:
+                self._view.rgb  # noqa: B018  (first, for true views are rendered with their depth)
             position = self._agent_position()
-            now = now.moved(position, self._distance_to_goal(position, now.goal), bool(collided))
+            state = self.task.advance(now.state, self._view, self.simulator.camera)
+            now = now.moved(position, self._distance_to_goal(position, now.goal), bool(collided), state)
         truncated = self.max_episode_steps is not None and now.steps >= self.max_episode_steps
         self._progress = dataclasses.replace(now, running=not (now.stopped or truncated))
-        reward = self.task.reward(before.finite_distance, now.finite_distance, self._succeeded())
+        reward = self.task.reward(before, self._progress)
         return self._observe(), float(reward), bool(now.stopped), bool(truncated), self._info()
 
     def render(self) -> Array | None:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -205,7 +212,7 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         listed = None
         if self.playlist is not None and self._turn is not None:
             listed = Listed(self.playlist.fingerprint, self._playing, self._turn)
-        return EnvSnapshot(self.simulator.snapshot(), episode, generator, listed)
+        return EnvSnapshot(self.simulator.snapshot(), episode, generator, self.task.name, listed)
 
     def restore(self, snapshot: EnvSnapshot) -> tuple[Any, dict[str, Any]]:
         """Return to a snapshot of this or an equal environment, any number of times: its observation and info.
@@ -215,8 +222,8 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         """
         if not isinstance(snapshot, EnvSnapshot):
             raise TypeError(f"restore needs what snapshot() gave, got {type(snapshot).__name__}")
-        if (snapshot.progress.goal is not None) != self.task.has_goal:
-            raise ValueError(f"the snapshot is of an episode of another task than {self.task.name}")
+        if snapshot.task != self.task.name:
+            raise ValueError(f"the snapshot is of {snapshot.task}, this environment of {self.task.name}")
         listed = resumed(snapshot.listed, self.playlist)
         self._view = self.simulator.restore(snapshot.world)
         self._progress = snapshot.progress
@@ -232,7 +239,7 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
             gymnasium.error.ResetNeeded: before the first ``reset``.
             TypeError: the world is a true one: its scene files are its state.
         """
-        save_snapshot(self.snapshot(), self.task.name, path)
+        save_snapshot(self.snapshot(), path)
 
     def load(self, path: str | Path) -> tuple[Any, dict[str, Any]]:
         """Go on from what ``save`` wrote, bit for bit, in an environment made with the same arguments.
@@ -246,7 +253,7 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
             ValueError: the file is truncated, damaged, of a newer version, or of another model, camera or task. Nothing
                 has changed then.
         """
-        return self.restore(load_snapshot(path, self.task.name, self.simulator, self.playlist))
+        return self.restore(load_snapshot(path, self.task, self.simulator, self.playlist))
 
     def close(self) -> None:
         """Close the simulator, if it is this environment's own."""
@@ -260,13 +267,15 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         state = getattr(self.simulator, "state", None)
         return self.simulator.snapshot() if state is None else state
 
-    def _begin(self, asked: ResetOptions) -> tuple[View, Array | None]:
+    def _begin(self, asked: ResetOptions) -> tuple[View, Episode, Simulator | None]:
+        """The first view, the episode, and the true simulator with its scene open, if there is one."""
         camera, rng = self.simulator.camera, self.np_random
         source = episode_source(self.simulator)
         if asked.image is not None or source is None:
             view = self.simulator.reset() if asked.image is None else begin_with_image(self.simulator, asked)
             position, _ = geometry.agent_pose(view.pose, camera.height)
-            return view, self.task.choose_goal(self.simulator, position, rng, asked.goal)
+            goal = self.task.choose_goal(self.simulator, position, rng, asked.goal)
+            return view, Episode(None, None, None if goal is None else three(goal)), None
         scene = asked.scene
         scenes = getattr(source, "scenes", None)
         if scene is None and scenes is not None:
@@ -278,9 +287,11 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
                 f"the start camera must be camera_height = {camera.height} m above the floor; its pose says "
                 f"y = {asked.pose[1, 3]:.2f} m, where {view.pose[1, 3]:.2f} m would be right"
             )
-        return view, None if episode.goal is None else np.array(episode.goal)
+        return view, episode, source
 
-    def _begin_listed(self, playlist: Playlist, anew: bool, asked: ResetOptions) -> tuple[View, Array]:
+    def _begin_listed(
+        self, playlist: Playlist, anew: bool, asked: ResetOptions
+    ) -> tuple[View, Episode, Simulator | None]:
         rng = self.np_random
         turn = playlist.begin(rng) if anew or self._turn is None else self._turn
         # Moved on before the episode begins, so that one that cannot be played is passed over.
@@ -288,7 +299,7 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         episode = listed_episode(self.simulator, self.task, playlist, playing, rng)
         view = self.simulator.reset(episode.scene, episode.start)
         self._playing = playing
-        return view, np.array(episode.goal)
+        return view, episode, episode_source(self.simulator)
 
     def _agent_position(self) -> Array:
         assert self._view is not None
@@ -303,11 +314,11 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         return self._progress
 
     def _succeeded(self) -> bool:
-        return self.task.succeeded(self._episode().stopped, self._episode().distance)
+        return self.task.succeeded(self._episode())
 
     def _observe(self) -> Any:
         episode = self._episode()
-        moment = Moment(self._view, episode.start_pose, self.simulator.camera.height, episode.goal)
+        moment = Moment(self._view, episode.start_pose, self.simulator.camera.height, episode.goal, episode.state)
         return self.observations.observe(moment)
 
     def _info(self) -> dict[str, Any]:
@@ -325,6 +336,7 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
             "path_length": episode.path_length,
             "imagined_fraction": float(getattr(self._view, "imagined_fraction", 0.0)),
             "pose": np.array(self._view.pose, dtype=np.float32),
+            **self.task.measures(episode),
         }
 
 

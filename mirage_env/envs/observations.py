@@ -57,12 +57,14 @@ class Moment(NamedTuple):
         start_pose: T_world_camera (4, 4) of the episode's first view.
         camera_height: metres.
         goal: (3,) in metres, world frame, or None.
+        state: the task's own, see ``Task.begin``.
     """
 
     view: Any
     start_pose: Array
     camera_height: float
     goal: Array | None
+    state: Any = None
 
 
 def pointgoal(pose: Array, camera_height: float, goal: Array) -> Array:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import gymnasium
 
 ENTRY_POINTS = {
+    "Mirage/Explore-v0": "mirage_env.envs.factory:make_explore",
     "Mirage/FreeCamera-v0": "mirage_env.envs.factory:make_free_camera",
     "Mirage/PointNav-v0": "mirage_env.envs.factory:make_point_nav",
 }
 
 VECTOR_ENTRY_POINTS = {
+    "Mirage/Explore-v0": "mirage_env.envs.vector_factory:make_vec_explore",
     "Mirage/FreeCamera-v0": "mirage_env.envs.vector_factory:make_vec_free_camera",
     "Mirage/PointNav-v0": "mirage_env.envs.vector_factory:make_vec_point_nav",
 }

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 
 from mirage_env.envs.playlist import Listed, Playlist
-from mirage_env.envs.progress import Progress
 from mirage_env.envs.worlds import is_imagined
 from mirage_env.simulators.base import Simulator
+from mirage_env.tasks.progress import Progress
+from mirage_env.tasks.task import Task
 
 if TYPE_CHECKING:
     from mirage_env.simulators.imagined import ImaginedSimulator
 
 FORMAT = "mirage_env.NavigationEnv"
 VERSION = 1
+
+_TASK = "task."
 
 
 class EnvSnapshot(NamedTuple):
@@ -27,17 +30,20 @@ class EnvSnapshot(NamedTuple):
         world: what ``Simulator.snapshot`` gave.
         progress: of the episode.
         generator: state of the environment's random generator, which decides the episodes to come.
+        task: name of the task.
         listed: which episode of its list this is, and which comes next; None without a list.
     """
 
     world: Any
     progress: Progress
     generator: dict[str, Any]
+    task: str
     listed: Listed | None = None
 
 
-def save_snapshot(snapshot: EnvSnapshot, task: str, path: str | Path) -> None:
-    """Write a snapshot of an imagined world, whole or not at all; ``task`` is the name of its task."""
+def save_snapshot(snapshot: EnvSnapshot, path: str | Path) -> None:
+    """Write a snapshot of an imagined world, whole or not at all."""
+    import torch
     from safetensors.torch import save_file
 
     from mirage_env.files import atomic_write
@@ -47,14 +53,19 @@ def save_snapshot(snapshot: EnvSnapshot, task: str, path: str | Path) -> None:
     if not isinstance(snapshot.world, ImaginedSnapshot):
         raise TypeError("only imagined worlds can be saved; of a true one snapshot() gives a value to keep in memory")
     tensors, world = snapshot_to_tensors(snapshot.world)
-    told = {"world": world, "progress": snapshot.progress.to_numbers(), "generator": snapshot.generator, "task": task}
+    progress = snapshot.progress.to_numbers()
+    told: dict[str, Any] = {"world": world, "progress": progress, "generator": snapshot.generator}
+    told["task"] = snapshot.task
+    if snapshot.progress.state is not None:
+        kept = snapshot.progress.state._asdict()
+        tensors |= {f"{_TASK}{name}": torch.tensor(value) for name, value in kept.items()}
     if snapshot.listed is not None:
         told["listed"] = snapshot.listed
     with atomic_write(path) as temporary:
         save_file(tensors, temporary, {"format": FORMAT, "version": str(VERSION), "snapshot": json.dumps(told)})
 
 
-def load_snapshot(path: str | Path, task: str, simulator: Simulator, playlist: Playlist | None = None) -> EnvSnapshot:
+def load_snapshot(path: str | Path, task: Task, simulator: Simulator, playlist: Playlist | None = None) -> EnvSnapshot:
     """The snapshot that ``save_snapshot`` wrote, for the task, simulator and list of episodes that go on; see
     ``NavigationEnv.load``."""
     from mirage_env.memory.io import read_tensors
@@ -65,13 +76,15 @@ def load_snapshot(path: str | Path, task: str, simulator: Simulator, playlist: P
     tensors, metadata = read_tensors(Path(path), FORMAT, VERSION)
     try:
         told = json.loads(metadata["snapshot"])
-        if told["task"] != task:
-            raise ValueError(f"it is of {told['task']}, this environment of {task}")
+        if told["task"] != task.name:
+            raise ValueError(f"it is of {told['task']}, this environment of {task.name}")
         generator = told["generator"]
         np.random.default_rng(0).bit_generator.state = generator
         world = snapshot_from_tensors(tensors, told["world"], cast("ImaginedSimulator", simulator))
         listed = resumed(told.get("listed"), playlist)
-        return EnvSnapshot(world, Progress.from_numbers(told["progress"]), generator, listed)
+        kept = {name.removeprefix(_TASK): t.numpy() for name, t in tensors.items() if name.startswith(_TASK)}
+        progress = Progress.from_numbers(told["progress"], task.loaded(kept))
+        return EnvSnapshot(world, progress, generator, task.name, listed)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} does not fit this environment, or is damaged: {error}") from error
 

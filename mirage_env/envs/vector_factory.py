@@ -14,6 +14,7 @@ from mirage_env.envs.vector import NavigationVectorEnv
 from mirage_env.envs.vector_input import check_autoreset_mode, check_num_envs
 from mirage_env.envs.worlds import world_of
 from mirage_env.simulators.base import Simulator
+from mirage_env.tasks.explore import Explore
 from mirage_env.tasks.free_camera import FreeCamera
 from mirage_env.tasks.point_nav import PointNav
 from mirage_env.tasks.task import Task
@@ -72,6 +73,13 @@ def make_vec_point_nav(
 ) -> NavigationVectorEnv:
     """Worlds of ``Mirage/PointNav-v0``. Arguments: see ``make_vec``."""
     return make_vec(PointNav(), num_envs, observations=observations, **arguments)
+
+
+def make_vec_explore(
+    num_envs: int = 1, reward_per_m2: float = 1.0, slack: float = 0.001, **arguments: Any
+) -> NavigationVectorEnv:
+    """Worlds of ``Mirage/Explore-v0``. Arguments: see ``factory.make_explore`` and ``make_vec``."""
+    return make_vec(Explore(reward_per_m2, slack), num_envs, **arguments)
 
 
 def _one_per_world(simulator: Any, count: int) -> list[Any]:

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Protocol, runtime_checkable
 
+import gymnasium as gym
+
+from mirage_env.envs.actions import MOVE_FORWARD, TURN_LEFT
+from mirage_env.envs.navigation import NavigationEnv
+from mirage_env.simulators.base import FloorMotion
+
 
 @runtime_checkable
 class Policy(Protocol):
@@ -16,3 +22,19 @@ class Policy(Protocol):
     def act(self, obs: Any, info: dict[str, Any]) -> Any:
         """The action of the environment's action space, given what ``reset`` or ``step`` returned last."""
         ...
+
+
+def discrete_steps(env: gym.Env[Any, Any], who: str) -> tuple[NavigationEnv, float, float]:
+    """The environment itself, the metres of its step ahead and the radians of its turns.
+
+    Raises:
+        TypeError, ValueError: it is no such environment, or has no discrete actions; ``who`` begins the sentence.
+    """
+    world = env.unwrapped
+    if not isinstance(world, NavigationEnv):
+        raise TypeError(f"{who} needs an environment of this package, got {type(world).__name__}")
+    if world.actions.kind != "discrete":
+        raise ValueError(f"{who} takes discrete actions, got {world.action_space}")
+    ahead, aside = (world.actions.command(action).motion for action in (MOVE_FORWARD, TURN_LEFT))
+    assert isinstance(ahead, FloorMotion) and isinstance(aside, FloorMotion)
+    return world, ahead.forward, aside.turn

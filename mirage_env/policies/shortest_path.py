@@ -12,6 +12,7 @@ from mirage_env import geometry
 from mirage_env.envs.actions import MOVE_FORWARD, STOP, TURN_LEFT, TURN_RIGHT
 from mirage_env.envs.navigation import NavigationEnv
 from mirage_env.geometry import Array
+from mirage_env.policies.base import discrete_steps
 
 TURN_COST = 0.01
 """Metres of progress that a turn must be worth."""
@@ -25,23 +26,25 @@ class ShortestPathFollower:
 
     Args:
         env: an environment with discrete actions and a goal, whose simulator has a ``navigation``.
-        forward_step, turn_angle_deg: those that the environment was made with.
+        forward_step, turn_angle_deg: metres and degrees; None: those of the environment.
         stop_within: metres of floor to the goal at which it calls stop.
     """
 
     def __init__(
-        self, env: gym.Env[Any, Any], forward_step: float = 0.25, turn_angle_deg: float = 10.0, stop_within: float = 0.2
+        self,
+        env: gym.Env[Any, Any],
+        forward_step: float | None = None,
+        turn_angle_deg: float | None = None,
+        stop_within: float = 0.2,
     ) -> None:
         world = env.unwrapped
         if not isinstance(world, NavigationEnv) or not hasattr(type(world.simulator), "navigation"):
             raise TypeError("a follower of shortest paths needs an environment whose simulator has a navigation")
-        if not isinstance(env.action_space, gym.spaces.Discrete):
-            raise ValueError(f"a follower of shortest paths takes discrete actions, got {env.action_space}")
-        self.env = world
-        self.forward_step, self.stop_within = float(forward_step), float(stop_within)
-        most = int(180 // turn_angle_deg)
+        self.env, ahead, turn = discrete_steps(env, "a follower of shortest paths")
+        self.forward_step, self.stop_within = float(forward_step or ahead), float(stop_within)
+        self._turn = math.radians(turn_angle_deg) if turn_angle_deg else turn
+        most = int(math.pi / self._turn + 1e-9)
         self._turns = np.arange(-most, most + 1)[np.argsort(np.abs(np.arange(-most, most + 1)), kind="stable")]
-        self._turn = math.radians(turn_angle_deg)
 
     def reset(self) -> None:
         """There is nothing to forget."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from mirage_env.geometry import Array
 from mirage_env.simulators.points import checked_point, float32_point, stopped
+from mirage_env.simulators.reachable import FloorCells, lattice
 
 
 class HabitatNavigation:
@@ -63,6 +64,22 @@ class HabitatNavigation:
     def island_radius(self, position: Any) -> float:
         point = float32_point(position)
         return 0.0 if point is None else max(0.0, float(self.pathfinder.island_radius(point)))
+
+    def reachable_cells(self, position: Any, cell: float) -> FloorCells:
+        """habitat-sim samples its map from a corner of its own: cells are as the sample nearest to their centre."""
+        point, bounds = checked_point(position, "position"), self.pathfinder.get_bounds()
+        islands = np.asarray(self.pathfinder.get_topdown_island_view(cell, float(point[1])))
+        low, high = (np.asarray(bound, dtype=np.float64)[::2] for bound in bounds)
+        corner, shape = lattice(low, high, cell)
+        sampled = [
+            np.rint((first + np.arange(count) + 0.5) - start / cell).astype(np.int64)
+            for first, count, start in zip(corner, shape, low[::-1], strict=True)
+        ]
+        inside = [(at >= 0) & (at < count) for at, count in zip(sampled, islands.shape, strict=True)]
+        cells = np.zeros(shape, dtype=bool)
+        ours = islands == self.pathfinder.get_island(point)
+        cells[np.ix_(*inside)] = ours[np.ix_(*(at[ok] for at, ok in zip(sampled, inside, strict=True)))]
+        return FloorCells(cells, corner)
 
     def _path(self, a: Any, b: Any) -> Any:
         """habitat-sim's path, or None where there is none."""

@@ -18,6 +18,7 @@ from shapely.geometry.base import BaseGeometry
 from shapely.ops import nearest_points
 
 from mirage_env.geometry import Array
+from mirage_env.simulators.reachable import FloorCells, lattice
 from mirage_env.simulators.visibility import Boundary, DistanceField, VisibilityGraph
 
 ARC_SEGMENTS = 4
@@ -86,6 +87,15 @@ class PolygonNavigation:
         """Index into ``islands`` of the part that holds position (3,), -1 where the agent cannot stand."""
         point = Point(float(position[0]), float(position[2]))
         return next((i for i, part in enumerate(self.free.geoms) if part.intersects(point)), -1)
+
+    def reachable_cells(self, position: Any, cell: float) -> FloorCells:
+        """See ``reachable_floor``."""
+        part = self.free.geoms[max(self.island(position), 0)]
+        x0, z0, x1, z1 = part.bounds
+        corner, (rows, columns) = lattice((x0, z0), (x1, z1), cell)
+        z, x = ((first + np.arange(count) + 0.5) * cell for first, count in zip(corner, (rows, columns), strict=True))
+        shapely.prepare(part)
+        return FloorCells(shapely.contains_xy(part, *np.meshgrid(x, z)), corner)
 
     def snap(self, position: Any) -> Array:
         """The navigable position (3,) nearest to position (3,); itself where it is navigable."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from mirage_env.geometry import Array
 from mirage_env.simulators.base import AgentStart, Camera, CameraView, Motion, Simulator, View
+from mirage_env.simulators.reachable import FloorCells
 
 _FIELDS = frozenset({"camera", "allow_sliding", "agent_radius", "scenes", "scene", "agent"})
 _METHODS = frozenset(
@@ -25,6 +26,7 @@ _METHODS = frozenset(
         "shortest_path",
         "sample_navigable_point",
         "island_radius",
+        "reachable_cells",
         "render_views",
     }
 )
@@ -34,7 +36,7 @@ class ProcessSimulator:
     """Fulfils ``Simulator`` by one that lives in a spawned process; what that one raises is raised here.
 
     Views come whole, rendered. Of what simulators may have besides, it passes on ``scenes``, ``scene``, ``agent``,
-    ``shortest_path``, ``island_radius`` and ``render_views``.
+    ``shortest_path``, ``island_radius``, ``reachable_cells`` and ``render_views``.
 
     Args:
         factory: makes the simulator; importable in the other process (a class, a function, or a ``partial`` of one).
@@ -84,6 +86,9 @@ class ProcessSimulator:
 
     def island_radius(self, point: Any) -> float:
         return self._ask("island_radius", point)
+
+    def reachable_cells(self, position: Array, cell: float) -> FloorCells:
+        return self._ask("reachable_cells", position, cell)
 
     def render_views(self, poses: Any) -> tuple[Array, Array]:
         return self._ask("render_views", poses)

@@ -14,6 +14,7 @@ from mirage_env.geometry import Array
 from mirage_env.simulators import heading
 from mirage_env.simulators.agent import Floor, Place, checked_start, go
 from mirage_env.simulators.base import AgentStart, Camera, FloorMotion, Motion, View
+from mirage_env.simulators.reachable import FloorCells
 
 _SIGHT = 20.0
 _PLACES, _HEADINGS = 32, 8
@@ -34,6 +35,8 @@ class SceneNavigation(Floor, Protocol):
     def sample(self, rng: np.random.Generator, island: int | None = None) -> Array: ...
 
     def island_radius(self, position: Any) -> float: ...
+
+    def reachable_cells(self, position: Any, cell: float) -> FloorCells: ...
 
 
 class OpenScene(Protocol):
@@ -186,6 +189,10 @@ class SceneSimulator(ABC, Generic[Opened, Seen]):
     def island_radius(self, point: Any) -> float:
         """Metres from the middle of the island nearest to point (3,) to its furthest corner; 0 where there is none."""
         return self.navigation.island_radius(point)
+
+    def reachable_cells(self, position: Any, cell: float) -> FloorCells:
+        """Where an agent at position (3,) can walk to, see ``reachable_floor``."""
+        return self.navigation.reachable_cells(position, cell)
 
     @property
     def scene(self) -> str:

@@ -70,7 +70,7 @@ def sample_episode(
     simulator.reset(scene, start)
     if start is not None and goal is not None:
         distance = check_distance(simulator.geodesic_distance(np.array(start.position), np.asarray(goal)))
-        return Episode(scene, start, _three(goal), distance)
+        return Episode(scene, start, three(goal), distance)
     for _ in range(GOALS):
         candidate = simulator.sample_navigable_point(rng) if goal is None else np.asarray(goal, dtype=np.float64)
         for _ in range(STARTS_PER_GOAL):
@@ -82,7 +82,7 @@ def sample_episode(
                 continue
             distance = float(simulator.geodesic_distance(place, candidate))
             if min_distance <= distance <= max_distance:
-                return Episode(scene, _start(place, rng) if start is None else start, _three(candidate), distance)
+                return Episode(scene, _start(place, rng) if start is None else start, three(candidate), distance)
     raise ValueError(
         f"no start and goal between {min_distance} and {max_distance} metres of floor apart were found in scene "
         f"{scene!r}; choose another scene, start or goal"
@@ -126,8 +126,9 @@ def check_distance(distance: float, least: float = SUCCESS_DISTANCE) -> float:
 
 
 def _start(place: Array, rng: np.random.Generator) -> AgentStart:
-    return AgentStart(_three(place), float(rng.uniform(-math.pi, math.pi)))
+    return AgentStart(three(place), float(rng.uniform(-math.pi, math.pi)))
 
 
-def _three(point: Array) -> tuple[float, float, float]:
+def three(point: Array) -> tuple[float, float, float]:
+    """A point (3,) as numbers."""
     return float(point[0]), float(point[1]), float(point[2])

@@ -10,10 +10,12 @@ import numpy as np
 from mirage_env.geometry import Array
 from mirage_env.simulators.base import AgentStart, Simulator
 from mirage_env.tasks.episode import Episode, sample_start
+from mirage_env.tasks.progress import Progress
+from mirage_env.tasks.task import Task
 
 
 @dataclass(frozen=True)
-class FreeCamera:
+class FreeCamera(Task):
     """Reward 0; an episode has no goal and never terminates. See ``Task``."""
 
     name: ClassVar[str] = "FreeCamera"
@@ -39,10 +41,10 @@ class FreeCamera:
     ) -> None:
         """None."""
 
-    def succeeded(self, stopped: bool, distance: float) -> bool:
+    def succeeded(self, now: Progress) -> bool:
         """Never."""
         return False
 
-    def reward(self, previous_distance: float, distance: float, succeeded: bool) -> float:
+    def reward(self, before: Progress, now: Progress) -> float:
         """0."""
         return 0.0

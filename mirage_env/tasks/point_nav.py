@@ -11,10 +11,12 @@ from mirage_env.geometry import Array
 from mirage_env.simulators.base import AgentStart, Simulator
 from mirage_env.tasks.episode import Episode, check_distance, sample_episode, sample_goal
 from mirage_env.tasks.measures import SUCCESS_DISTANCE, success
+from mirage_env.tasks.progress import Progress
+from mirage_env.tasks.task import Task
 
 
 @dataclass(frozen=True)
-class PointNav:
+class PointNav(Task):
     """Come within ``success_distance`` of a goal along the floor and call stop, which ends the episode. See ``Task``.
 
     reward = (previous distance − distance) + (success_bonus if solved) − slack
@@ -64,10 +66,11 @@ class PointNav:
         check_distance(simulator.geodesic_distance(position, goal), self.success_distance)
         return goal
 
-    def succeeded(self, stopped: bool, distance: float) -> bool:
+    def succeeded(self, now: Progress) -> bool:
         """Stop was called with the goal nearer than ``success_distance``."""
-        return success(stopped, distance, self.success_distance)
+        return success(now.stopped, now.distance, self.success_distance)
 
-    def reward(self, previous_distance: float, distance: float, succeeded: bool) -> float:
+    def reward(self, before: Progress, now: Progress) -> float:
         """See the class."""
-        return previous_distance - distance + self.success_bonus * succeeded - self.slack
+        progress = before.finite_distance - now.finite_distance
+        return progress + self.success_bonus * self.succeeded(now) - self.slack

@@ -24,7 +24,7 @@ from mirage_env.workers import one_thread
 from mirage_env.world import WorldModel
 from tests.small_world import small_world
 
-IDS = ("Mirage/PointNav-v0", "Mirage/FreeCamera-v0")
+IDS = ("Mirage/PointNav-v0", "Mirage/FreeCamera-v0", "Mirage/Explore-v0")
 SIMULATORS = ("mirage", "rooms")
 
 
@@ -49,10 +49,11 @@ def refusal(env_id: str, actions: str, key: str) -> str | None:
     """What the message says about a combination that makes no sense."""
     if key == "imagegoal":
         return "imagegoal is an observation of ImageNav"
-    if env_id == "Mirage/FreeCamera-v0" and key == "pointgoal":
-        return "pointgoal needs a goal and FreeCamera has none"
-    if env_id == "Mirage/PointNav-v0" and actions == "camera":
-        return "camera actions fly freely, but PointNav is solved on the floor"
+    task = env_id.removeprefix("Mirage/").removesuffix("-v0")
+    if task in ("FreeCamera", "Explore") and key == "pointgoal":
+        return f"pointgoal needs a goal and {task} has none"
+    if task in ("PointNav", "Explore") and actions == "camera":
+        return f"camera actions fly freely, but {task} is solved on the floor"
     return None
 
 

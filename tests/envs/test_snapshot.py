@@ -99,7 +99,7 @@ def test_what_cannot_be_saved_or_does_not_fit_is_refused_and_changes_nothing(wor
         true.load(path)
     with pytest.raises(TypeError, match=r"what snapshot\(\) gave, got dict"):
         env.restore({})  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="episode of another task than FreeCamera"):
+    with pytest.raises(ValueError, match="the snapshot is of PointNav, this environment of FreeCamera"):
         made(world, make_free_camera).restore(env.snapshot())
     torch.manual_seed(1)
     stranger = small_world(seed=7)

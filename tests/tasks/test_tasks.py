@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,21 +12,28 @@ from mirage_env.simulators.base import Camera
 from mirage_env.simulators.rooms.simulator import RoomsSimulator
 from mirage_env.tasks.free_camera import FreeCamera
 from mirage_env.tasks.point_nav import PointNav
+from mirage_env.tasks.progress import Progress
 from mirage_env.tasks.task import Task
+
+
+def at(distance: float, stopped: bool = False) -> Progress:
+    """An episode whose agent is so far from its goal."""
+    begun = Progress.begun(np.array([distance, 0.0, 0.0]), np.eye(4), np.zeros(3), distance)
+    return replace(begun, stopped=stopped)
 
 
 def test_point_nav_pays_for_progress_and_success() -> None:
     task = PointNav(success_bonus=10.0, slack=0.01)
-    assert task.reward(3.0, 2.75, False) == pytest.approx(0.24)
-    assert task.reward(2.0, 2.5, False) == pytest.approx(-0.51)
-    assert task.reward(0.1, 0.1, True) == pytest.approx(9.99)
+    assert task.reward(at(3.0), at(2.75)) == pytest.approx(0.24)
+    assert task.reward(at(2.0), at(2.5)) == pytest.approx(-0.51)
+    assert task.reward(at(0.1), at(0.1, stopped=True)) == pytest.approx(9.99)
 
 
 def test_point_nav_is_solved_by_stopping_near_the_goal() -> None:
     task = PointNav(success_distance=0.5)
-    assert task.succeeded(True, 0.49)
-    assert not task.succeeded(True, 0.5)
-    assert not task.succeeded(False, 0.0)
+    assert task.succeeded(at(0.49, stopped=True))
+    assert not task.succeeded(at(0.5, stopped=True))
+    assert not task.succeeded(at(0.0))
 
 
 @pytest.mark.parametrize(
@@ -43,8 +51,8 @@ def test_free_camera_has_nothing_to_solve() -> None:
     episode = task.sample_episode(simulator, "toy", np.random.default_rng(0))
     assert (episode.goal, episode.geodesic_distance) == (None, math.inf)
     assert task.choose_goal(simulator, np.zeros(3), np.random.default_rng(0)) is None
-    assert not task.succeeded(True, 0.0)
-    assert task.reward(1.0, 0.5, True) == 0.0
+    assert not task.succeeded(at(0.0, stopped=True))
+    assert task.reward(at(1.0), at(0.5, stopped=True)) == 0.0
 
 
 def test_point_nav_chooses_goals_in_the_present_scene() -> None:

@@ -19,12 +19,14 @@ from mirage_env.simulators.mesh.navmesh.corridors import find_path
 from mirage_env.simulators.mesh.navmesh.surface import nearest, step
 from mirage_env.simulators.mesh.navmesh.top_down import top_down_islands
 from mirage_env.simulators.points import checked_point, float32_point, stopped
+from mirage_env.simulators.reachable import FloorCells, lattice
 
 MAX_Y_OFFSET = 0.5
 """Metres above or below the floor up to which a position counts as on it, as in Habitat."""
 
 _ASIDE = 1e-2
 _MAX_PATHS = 4096
+_MAX_CELLS = 16
 
 
 class Island(NamedTuple):
@@ -52,6 +54,7 @@ class MeshNavigation:
     def __init__(self, mesh: NavMesh) -> None:
         self.mesh = mesh
         self._paths: OrderedDict[bytes, Array] = OrderedDict()
+        self._cells: dict[tuple[int, float, float], FloorCells] = {}
 
     @cached_property
     def islands(self) -> tuple[Island, ...]:
@@ -197,6 +200,24 @@ class MeshNavigation:
         span = self.mesh.high - self.mesh.low
         rows, columns = int(span[2] / pixel), int(span[0] / pixel)
         return top_down_islands(self.mesh, np.float32(height), pixel, np.float32(max_y_offset), rows, columns)
+
+    def reachable_cells(self, position: Any, cell: float) -> FloorCells:
+        """See ``reachable_floor``; of the floor within ``MAX_Y_OFFSET`` of the position's height."""
+        island = self.island(position)
+        key = (island, round(float(position[1]), 3), float(cell))
+        if key not in self._cells:
+            low, high = self.mesh.low[::2], self.mesh.high[::2]
+            corner, (rows, columns) = lattice(low, high, cell)
+            z, x = (corner + 0.5) * cell
+            moved = self.mesh._replace(low=np.array([x, self.mesh.low[1], z], dtype=np.float32))
+            height, offset = np.float32(position[1]), np.float32(MAX_Y_OFFSET)
+            found = top_down_islands(moved, height, np.float32(cell), offset, rows, columns)
+            if len(self._cells) >= _MAX_CELLS:
+                self._cells.clear()
+            cells = (found == island) & (island >= 0)
+            cells.flags.writeable = False  # for they are kept
+            self._cells[key] = FloorCells(cells, corner)
+        return self._cells[key]
 
     def _path(self, a: Any, b: Any) -> Array:
         a, b = float32_point(a), float32_point(b)

@@ -27,6 +27,7 @@ class Progress:
         steps: taken.
         stopped, collided: in the last step.
         running: whether the episode goes on.
+        state: the task's own, see ``Task.begin``.
     """
 
     goal: Array | None
@@ -40,16 +41,19 @@ class Progress:
     stopped: bool = False
     collided: bool = False
     running: bool = True
+    state: Any = None
 
     @classmethod
-    def begun(cls, goal: Array | None, start_pose: Array, position: Array, distance: float) -> Progress:
+    def begun(
+        cls, goal: Array | None, start_pose: Array, position: Array, distance: float, state: Any = None
+    ) -> Progress:
         """That of an episode that begins; a goal that no way leads to is measured along the straight line."""
         straight = 0.0 if goal is None else float(np.linalg.norm((goal - position)[[0, 2]]))
         finite = distance if math.isfinite(distance) else straight
-        return cls(goal, start_pose, position, distance, finite, max(finite, straight))
+        return cls(goal, start_pose, position, distance, finite, max(finite, straight), state=state)
 
-    def moved(self, position: Array, distance: float, collided: bool) -> Progress:
-        """After a motion that ended at ``position`` (3,), so far from the goal."""
+    def moved(self, position: Array, distance: float, collided: bool, state: Any = None) -> Progress:
+        """After a motion that ended at ``position`` (3,), so far from the goal, with this state of the task."""
         return dataclasses.replace(
             self,
             position=position,
@@ -57,19 +61,21 @@ class Progress:
             finite_distance=distance if math.isfinite(distance) else self.finite_distance,
             path_length=self.path_length + float(np.linalg.norm(position - self.position)),
             collided=collided,
+            state=state,
         )
 
     def to_numbers(self) -> dict[str, Any]:
-        """Plain lists and numbers by name, for files."""
-        return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in vars(self).items()}
+        """Plain lists and numbers by name, for files; all but the task's state."""
+        told = {name: value for name, value in vars(self).items() if name != "state"}
+        return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in told.items()}
 
     @classmethod
-    def from_numbers(cls, numbers: dict[str, Any]) -> Progress:
-        """What ``to_numbers`` took apart; ValueError, TypeError or KeyError if it is damaged."""
+    def from_numbers(cls, numbers: dict[str, Any], state: Any = None) -> Progress:
+        """What ``to_numbers`` took apart, with the task's state; ValueError, TypeError or KeyError if it is damaged."""
         goal = numbers["goal"]
         arrays = {
             "goal": None if goal is None else np.array(goal, dtype=np.float64).reshape(3),
             "start_pose": np.array(numbers["start_pose"], dtype=np.float32).reshape(4, 4),
             "position": np.array(numbers["position"], dtype=np.float64).reshape(3),
         }
-        return cls(**(numbers | arrays))
+        return cls(**(numbers | arrays), state=state)

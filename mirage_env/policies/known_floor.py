@@ -1,0 +1,132 @@
+"""What a robot with a depth camera and odometry knows of the floor: what it saw, what stands there, where it was."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.ndimage import binary_dilation, label
+
+from mirage_env.geometry import Array
+from mirage_env.simulators.base import Camera
+from mirage_env.simulators.grid_navigation import GridNavigation
+from mirage_env.tasks.seen_floor import ABOVE, CELL, REACH, SeenFloor, marked, no_floor, see
+
+HEAD = 1.5
+"""Metres over the floor up to which what stands there is in the way."""
+MARGIN = 10
+"""Cells of unknown floor around what is known."""
+SMALLEST = 4
+"""Cells of a frontier, at least; fewer are gaps between pixels."""
+
+_SPAN = math.ceil(REACH / CELL)
+
+
+class KnownFloor(NamedTuple):
+    """Values on the lattice of ``seen_floor``.
+
+    Attributes:
+        seen: floor that was seen.
+        solid: where something stands.
+        settled: cells that hold nothing more to find out: where the agent was, and what it gave up.
+    """
+
+    seen: SeenFloor
+    solid: SeenFloor
+    settled: SeenFloor
+
+
+class Plan(NamedTuple):
+    """The storey on which an agent stands, made ready for searching ways.
+
+    Attributes:
+        navigation: over what stands there; unknown floor is free.
+        frontier: (H, W) of unknown cells in which the agent could stand, beside known ones: how many of them are joined
+            there; 0 elsewhere.
+    """
+
+    navigation: GridNavigation
+    frontier: Array
+
+
+def nothing_known(height: float) -> KnownFloor:
+    """Of a storey of this height in metres."""
+    return KnownFloor(*(no_floor(height) for _ in KnownFloor._fields))
+
+
+def look(known: KnownFloor, view: Any, camera: Camera) -> KnownFloor:
+    """What is known after a view, with ``depth`` (H, W) and ``pose`` T_world_camera (4, 4)."""
+    height = float(view.pose[1, 3]) - camera.height
+    corner, solid = solid_in_view(view.depth, view.pose, camera.intrinsics, camera.height)
+    seen = see(known.seen, view, camera)
+    return settle(known._replace(seen=seen, solid=marked(known.solid, corner, solid, height)), view.pose, height)
+
+
+def settle(known: KnownFloor, at: Array, height: float, radius: float = 0.2) -> KnownFloor:
+    """With the cells within ``radius`` metres of a place settled: of a pose (4, 4) or a point (3,)."""
+    x, z = (at[0, 3], at[2, 3]) if at.shape == (4, 4) else (at[0], at[2])
+    corner, disc = _disc(float(x), float(z), radius)
+    return known._replace(settled=marked(known.settled, corner, disc, height))
+
+
+def bumped(known: KnownFloor, position: Array, way: Array) -> KnownFloor:
+    """After a step from ``position`` along ``way`` (3,) metres was blocked: something stands at its end."""
+    x, _, z = position + way
+    cell = math.floor(z / CELL), math.floor(x / CELL)
+    return known._replace(solid=marked(known.solid, cell, np.ones((1, 1), dtype=bool), float(position[1])))
+
+
+def solid_in_view(depth: Array, pose: Array, K: Array, camera_height: float) -> tuple[tuple[int, int], Array]:
+    """The cells in which a view shows something from ``ABOVE`` to ``HEAD`` metres over the floor plane.
+
+    Arguments and results are those of ``floor_in_view``.
+    """
+    T = np.asarray(pose, dtype=np.float64)
+    height, width = depth.shape
+    right = (np.arange(width) + 0.5 - K[0, 2]) / K[0, 0]
+    down = ((np.arange(height) + 0.5 - K[1, 2]) / K[1, 1])[:, None]
+    x, y, z = (depth * (T[i, 0] * right + (T[i, 1] * down + T[i, 2])) for i in range(3))
+    over = y + camera_height
+    solid = (depth > 0) & (over > ABOVE) & (over < HEAD) & (x * x + z * z < REACH**2)
+    row, column = math.floor(T[2, 3] / CELL) - _SPAN, math.floor(T[0, 3] / CELL) - _SPAN
+    rows = np.floor((z[solid] + T[2, 3]) / CELL).astype(np.int64) - row
+    columns = np.floor((x[solid] + T[0, 3]) / CELL).astype(np.int64) - column
+    shown = np.zeros((2 * _SPAN + 1, 2 * _SPAN + 1), dtype=bool)
+    shown[rows, columns] = True
+    return (row, column), shown
+
+
+def plan(known: KnownFloor, height: float, radius: float) -> Plan:
+    """What is known of the storey of feet at this height, for an agent of this radius."""
+    layers = [layer for layer in known if layer.cells.size]
+    low = np.min([layer.corner for layer in layers], axis=0) - MARGIN
+    high = np.max([layer.corner + layer.cells.shape[1:] for layer in layers], axis=0) + MARGIN
+    seen, solid, settled = (_cut(layer, height, low, high) for layer in known)
+    navigation = GridNavigation(solid, low[::-1] * CELL, CELL, radius)
+    free = navigation.navigable
+    found = seen | settled
+    parts = np.zeros(free.shape, dtype=np.int32)
+    label(free & ~found & binary_dilation(found & free), np.ones((3, 3)), output=parts)
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    return Plan(navigation, np.where(sizes >= SMALLEST, sizes, 0)[parts])
+
+
+def _cut(layer: SeenFloor, height: float, low: Array, high: Array) -> Array:
+    """A storey's cells (H, W) from low to high (excluded) on the lattice, which hold all of them."""
+    cells = np.zeros(high - low, dtype=bool)
+    top, left = layer.corner - low
+    if layer.cells.size:
+        _, rows, columns = layer.cells.shape
+        storey = int(np.abs(layer.heights - height).argmin())
+        cells[top : top + rows, left : left + columns] = layer.cells[storey]
+    return cells
+
+
+def _disc(x: float, z: float, radius: float) -> tuple[tuple[int, int], Array]:
+    reach = math.ceil(radius / CELL) + 1
+    row, column = math.floor(z / CELL) - reach, math.floor(x / CELL) - reach
+    offsets = (np.arange(2 * reach + 1) + 0.5) * CELL
+    away_z, away_x = row * CELL + offsets - z, column * CELL + offsets - x
+    return (row, column), away_z[:, None] ** 2 + away_x**2 <= radius**2

@@ -1,0 +1,60 @@
+"""Policies by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+
+from mirage_env.policies.base import Policy
+from mirage_env.policies.frontier import FrontierPolicy
+from mirage_env.policies.shortest_path import ShortestPathFollower
+from mirage_env.policies.simple import ForwardPolicy, NoisyPolicy, RandomPolicy
+
+POLICY_FILE = "policy.json"
+"""What a folder must hold to be that of a learned policy."""
+
+_NAMED: dict[str, Callable[[gym.Env[Any, Any], int], Policy]] = {
+    "random": lambda env, seed: RandomPolicy(env.action_space, seed),
+    "forward": lambda env, seed: ForwardPolicy(env),
+    "frontier": lambda env, seed: FrontierPolicy(env),
+    "shortest-path": lambda env, seed: ShortestPathFollower(env),
+}
+NAMES = tuple(_NAMED)
+
+
+def make_policy(name: str | Path, env: gym.Env[Any, Any], seed: int = 0) -> Policy:
+    """A policy for an environment.
+
+    Args:
+        name: "random", "forward", "frontier" or "shortest-path"; any of them with noise, such as "shortest-path:0.3",
+            which acts by chance with this probability; or the folder of a learned policy.
+        env: the environment in which it is to act.
+        seed: of what it does by chance.
+
+    Raises:
+        TypeError, ValueError: there is no such policy, or it does not fit the environment.
+    """
+    if isinstance(name, Path) or (isinstance(name, str) and (Path(name) / POLICY_FILE).is_file()):
+        from mirage_env.policies.learned import load_policy  # pyright: ignore[reportMissingImports]
+
+        return load_policy(Path(name))
+    if not isinstance(name, str):
+        raise TypeError(f"a policy is a name or a folder, got {type(name).__name__}")
+    kind, colon, noise = name.partition(":")
+    if kind not in _NAMED:
+        raise ValueError(
+            f"unknown policy {name!r}; valid are {', '.join(NAMES)}, these with noise such as 'frontier:0.3', or a "
+            f"folder with {POLICY_FILE}"
+        )
+    policy = _NAMED[kind](env, seed)
+    return NoisyPolicy(policy, env.action_space, _probability(name, noise), seed) if colon else policy
+
+
+def _probability(name: str, noise: str) -> float:
+    try:
+        return float(noise)
+    except ValueError:
+        raise ValueError(f"the noise of a policy must be a probability, as in 'frontier:0.3', got {name!r}") from None
