@@ -130,13 +130,16 @@ def forward(yaw: float) -> Array:
     return np.array([-math.sin(yaw), 0.0, -math.cos(yaw)])
 
 
-def arc_displacement(yaw: float, forward_length: float, turn: float) -> Array:
+def arc_displacement(yaw: float, forward_length: float, turn: float, left: float = 0.0) -> Array:
     """Displacement (3,) of an agent that drives an arc of ``forward_length`` metres, turning left by ``turn`` radians.
 
     It is the arc's chord: along the mean heading yaw + turn / 2, and shorter than the arc by sin(turn/2) / (turn/2).
+    ``left`` metres at right angles to that heading are added.
     """
     chord = forward_length * float(np.sinc(turn / 2 / math.pi)) if turn else forward_length
-    return chord * forward(yaw + turn / 2)
+    heading = yaw + turn / 2
+    way = chord * forward(heading)
+    return way + left * forward(heading + math.pi / 2) if left else way
 
 
 def camera_pose(position: Any, yaw: float, camera_height: float) -> Array:

@@ -11,6 +11,8 @@ from mirage_env.envs.checks import check_actions_fit, check_max_episode_steps, c
 from mirage_env.envs.navigation import NavigationEnv
 from mirage_env.envs.observations import LATENT_KEYS, MEMORY_KEYS, check_keys
 from mirage_env.envs.playlist import Playlist, check_rooms, make_playlist
+from mirage_env.envs.randomisation.checks import check_noise_fits
+from mirage_env.envs.randomisation.settings import Randomisation, make_randomisation
 from mirage_env.envs.worlds import make_simulator
 from mirage_env.simulators.base import Simulator
 from mirage_env.tasks.explore import Explore
@@ -50,6 +52,7 @@ def make(
     episodes: str | Path | Sequence[Episode] | Playlist | None = None,
     scenes_dir: str | Path | None = None,
     episode_order: str = "file",
+    randomise: Mapping[str, Any] | Randomisation | None = None,
 ) -> NavigationEnv:
     """An environment in which this task is to be done.
 
@@ -87,6 +90,8 @@ def make(
             values, to be played instead of sampled ones; ``scenes`` are theirs then. See docs/episodes.md.
         scenes_dir: the folder in which their scene files are.
         episode_order: "file", or "shuffled" by the seeds of resets.
+        randomise: pose_noise, actuation, camera_height, hfov, lighting and seed, as ``make_randomisation`` has them;
+            None: nothing. See docs/randomisation.md.
 
     Raises:
         ValueError, FileNotFoundError: one sentence on the first argument that is wrong.
@@ -94,6 +99,8 @@ def make(
     keys = check_keys(observations, task)
     mapping = make_actions(actions, forward_step, turn_angle_deg)
     check_actions_fit(mapping.kind, task)
+    randomisation = make_randomisation(randomise)
+    check_noise_fits(mapping.kind, randomisation)
     check_render_mode(render_mode)
     check_max_episode_steps(max_episode_steps)
     playlist = None
@@ -131,6 +138,7 @@ def make(
         # The others hold nothing but memory, so that a closed environment can be reset again: checkers do that.
         owns_simulator=simulator == "habitat" or (simulator == "mirage" and start_from == "habitat"),
         playlist=playlist,
+        randomisation=randomisation,
     )
 
 

@@ -6,7 +6,6 @@ import copy
 import dataclasses
 import math
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,16 +15,20 @@ from gymnasium.error import ResetNeeded
 
 from mirage_env import geometry
 from mirage_env.envs.actions import Actions, Command
+from mirage_env.envs.beginning import begin_episode
 from mirage_env.envs.checks import RENDER_MODES, check_actions_fit, check_max_episode_steps, check_render_mode
-from mirage_env.envs.observations import Layout, Moment, make_observations
+from mirage_env.envs.observations import Moment, make_observations
 from mirage_env.envs.options import ResetOptions, check_options
 from mirage_env.envs.playlist import Listed, Playlist, Turn, listed_episode
+from mirage_env.envs.randomisation.checks import check_noise_fits, check_randomised_alike
+from mirage_env.envs.randomisation.randomiser import Randomiser
+from mirage_env.envs.randomisation.settings import NOTHING, Randomisation
 from mirage_env.envs.snapshot import EnvSnapshot, load_snapshot, resumed, save_snapshot
-from mirage_env.envs.worlds import begin_with_image, episode_source, is_imagined, seed_imagination, world_of
+from mirage_env.envs.worlds import episode_source, is_imagined, layout_of, seed_imagination
 from mirage_env.geometry import Array
-from mirage_env.simulators.base import Simulator, View
+from mirage_env.simulators.base import Motion, Simulator, View
 from mirage_env.tasks import measures
-from mirage_env.tasks.episode import Episode, three
+from mirage_env.tasks.episode import Episode
 from mirage_env.tasks.progress import Progress
 from mirage_env.tasks.task import Task
 
@@ -59,6 +62,7 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         max_episode_steps: truncate after so many steps; None: never (``gymnasium.make`` limits them itself).
         owns_simulator: whether ``close`` closes the simulator.
         playlist: the episodes to play, in turn; None: every reset samples one. A seed begins the list anew.
+        randomisation: what is drawn anew in every episode and step, see ``mirage_env.envs.randomisation``.
 
     Raises:
         ValueError: for names that do not exist, and for parts that do not fit together.
@@ -78,19 +82,22 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         max_episode_steps: int | None = None,
         owns_simulator: bool = True,
         playlist: Playlist | None = None,
+        randomisation: Randomisation = NOTHING,
     ) -> None:
         check_render_mode(render_mode)
         check_max_episode_steps(max_episode_steps)
         check_actions_fit(actions.kind, task)
+        check_noise_fits(actions.kind, randomisation)
         self.simulator = simulator
         self.task = task
         self.actions = actions
-        self.observations = make_observations(observations, task, _layout(simulator), flatten)
+        self.observations = make_observations(observations, task, layout_of(simulator), flatten)
         self.action_space = actions.space
         self.observation_space = self.observations.space
         self.render_mode = render_mode
         self.max_episode_steps = max_episode_steps
         self.playlist = playlist
+        self.randomiser = Randomiser(simulator, randomisation)
         self._owns_simulator = owns_simulator
         self._view: View | None = None
         self._progress: Progress | None = None
@@ -120,14 +127,20 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         super().reset(seed=seed)
         self.abandon()
         # Drawn first, so that what is imagined does not depend on how many tries an episode took.
-        seed_imagination(self.simulator, int(self.np_random.integers(2**31)))
-        begin = self._begin if self.playlist is None else partial(self._begin_listed, self.playlist, seed is not None)
-        self._view, episode, source = begin(asked)
+        number = int(self.np_random.integers(2**31))
+        seed_imagination(self.simulator, number)
+        self.randomiser.equip(number)
+        if self.playlist is None:
+            camera = self.randomiser.plain_camera
+            view, episode, source = begin_episode(self.simulator, self.task, asked, camera, self.np_random)
+        else:
+            view, episode, source = self._begin_listed(self.playlist, seed is not None, asked)
+        self._view = self.randomiser.seen(view)
         goal = None if episode.goal is None else np.array(episode.goal)
         position = self._agent_position()
         distance = self._distance_to_goal(position, goal)
         state = self.task.begin(self.simulator, source, self._view, episode, self.np_random)
-        self._progress = Progress.begun(goal, np.array(self._view.pose), position, distance, state)
+        self._progress = Progress.begun(goal, np.array(self._view.pose), position, distance, state, number)
         return self._observe(), self._info()
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -138,13 +151,14 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
             gymnasium.error.ResetNeeded: before the first ``reset``, and after an episode has ended.
         """
         command = self.command(action)
-        return self.arrive(command, None if command.motion is None else self.simulator.step(command.motion))
+        motion = self.motion(command)
+        return self.arrive(command, None if motion is None else self.simulator.step(motion))
 
     def command(self, action: Any) -> Command:
-        """What an action asks of the simulator: no motion also where the agent stops for good. Changes nothing.
+        """What an action asks for: no motion also where the agent stops for good. Changes nothing.
 
-        Raises like ``step``, which is this, the simulator's step, and ``arrive``; in that way many environments can
-        take the step in the middle together.
+        Raises like ``step``, which is this, the simulator's step by ``motion``, and ``arrive``; in that way many
+        environments can take the step in the middle together.
         """
         if not self.running:
             ended = "the episode has ended" if self._view is not None else "no episode has begun"
@@ -152,6 +166,10 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         motion, stop = self.actions.command(action)
         stop = stop and self.task.stop_ends
         return Command(None if stop else motion, stop)
+
+    def motion(self, command: Command) -> Motion | None:
+        """The motion that the agent makes of a command, with noise if that is randomised. Changes nothing."""
+        return self.randomiser.executed(command.motion, self._episode())
 
     def arrive(self, command: Command, seen: tuple[View, bool] | None) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """What ``step`` returns, once the simulator has made the motion.
@@ -163,7 +181,8 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         before = self._episode()
         now = dataclasses.replace(before, stopped=command.stop, collided=False, steps=before.steps + 1)
         if seen is not None:
-            self._view, collided = seen
+            view, collided = seen
+            self._view = self.randomiser.seen(view)
             if "rgb" in self.observations.keys:
                 self._view.rgb  # noqa: B018  (first, for true views are rendered with their depth)
             position = self._agent_position()
@@ -202,6 +221,18 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         if self._progress is not None:
             self._progress = dataclasses.replace(self._progress, running=False)
 
+    def randomise(self, settings: Randomisation) -> None:
+        """Randomise an environment that was not; an episode under way ends without a result.
+
+        Raises:
+            ValueError: it is randomised already, or the settings do not fit its actions.
+        """
+        if self.randomiser.settings != NOTHING:
+            raise ValueError("the environment is randomised already; give it all settings at once")
+        check_noise_fits(self.actions.kind, settings)
+        self.abandon()
+        self.randomiser = Randomiser(self.simulator, settings)
+
     def snapshot(self) -> EnvSnapshot:
         """The whole environment as a value: the world, the episode and the random generator.
 
@@ -209,10 +240,10 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
             gymnasium.error.ResetNeeded: before the first ``reset``.
         """
         episode, generator = self._episode(), dict(copy.deepcopy(self.np_random.bit_generator.state))
-        listed = None
+        listed, settings = None, self.randomiser.settings
         if self.playlist is not None and self._turn is not None:
             listed = Listed(self.playlist.fingerprint, self._playing, self._turn)
-        return EnvSnapshot(self.simulator.snapshot(), episode, generator, self.task.name, listed)
+        return EnvSnapshot(self.simulator.snapshot(), episode, generator, self.task.name, listed, settings)
 
     def restore(self, snapshot: EnvSnapshot) -> tuple[Any, dict[str, Any]]:
         """Return to a snapshot of this or an equal environment, any number of times: its observation and info.
@@ -225,7 +256,10 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         if snapshot.task != self.task.name:
             raise ValueError(f"the snapshot is of {snapshot.task}, this environment of {self.task.name}")
         listed = resumed(snapshot.listed, self.playlist)
-        self._view = self.simulator.restore(snapshot.world)
+        check_randomised_alike(snapshot.randomisation, self.randomiser.settings)
+        with self.randomiser.equipped(snapshot.progress.seed):
+            view = self.simulator.restore(snapshot.world)
+        self._view = self.randomiser.seen(view)
         self._progress = snapshot.progress
         if listed is not None:
             self._playing, self._turn = listed.playing, listed.turn
@@ -253,7 +287,7 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
             ValueError: the file is truncated, damaged, of a newer version, or of another model, camera or task. Nothing
                 has changed then.
         """
-        return self.restore(load_snapshot(path, self.task, self.simulator, self.playlist))
+        return self.restore(load_snapshot(path, self.task, self.simulator, self.playlist, self.randomiser))
 
     def close(self) -> None:
         """Close the simulator, if it is this environment's own."""
@@ -266,28 +300,6 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         """The state of the world as a value: a ``WorldState`` if it is imagined, else the simulator's snapshot."""
         state = getattr(self.simulator, "state", None)
         return self.simulator.snapshot() if state is None else state
-
-    def _begin(self, asked: ResetOptions) -> tuple[View, Episode, Simulator | None]:
-        """The first view, the episode, and the true simulator with its scene open, if there is one."""
-        camera, rng = self.simulator.camera, self.np_random
-        source = episode_source(self.simulator)
-        if asked.image is not None or source is None:
-            view = self.simulator.reset() if asked.image is None else begin_with_image(self.simulator, asked)
-            position, _ = geometry.agent_pose(view.pose, camera.height)
-            goal = self.task.choose_goal(self.simulator, position, rng, asked.goal)
-            return view, Episode(None, None, None if goal is None else three(goal)), None
-        scene = asked.scene
-        scenes = getattr(source, "scenes", None)
-        if scene is None and scenes is not None:
-            scene = scenes[int(rng.integers(len(scenes)))]
-        episode = self.task.sample_episode(source, scene, rng, asked.start(camera.height), asked.goal)
-        view = self.simulator.reset(scene, episode.start)
-        if asked.pose is not None and not np.allclose(view.pose, asked.pose, atol=0.01):
-            raise ValueError(
-                f"the start camera must be camera_height = {camera.height} m above the floor; its pose says "
-                f"y = {asked.pose[1, 3]:.2f} m, where {view.pose[1, 3]:.2f} m would be right"
-            )
-        return view, episode, source
 
     def _begin_listed(
         self, playlist: Playlist, anew: bool, asked: ResetOptions
@@ -318,7 +330,9 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
 
     def _observe(self) -> Any:
         episode = self._episode()
-        moment = Moment(self._view, episode.start_pose, self.simulator.camera.height, episode.goal, episode.state)
+        assert self._view is not None
+        height, sensed = self.simulator.camera.height, self.randomiser.sensed(self._view.pose, episode)
+        moment = Moment(self._view, episode.start_pose, height, episode.goal, episode.state, sensed)
         return self.observations.observe(moment)
 
     def _info(self) -> dict[str, Any]:
@@ -338,11 +352,3 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
             "pose": np.array(self._view.pose, dtype=np.float32),
             **self.task.measures(episode),
         }
-
-
-def _layout(simulator: Simulator) -> Layout:
-    world = world_of(simulator)
-    resolution = simulator.camera.resolution
-    if world is None:
-        return Layout(resolution)
-    return Layout(resolution, int(world.codec.channels), resolution // int(world.codec.stride))

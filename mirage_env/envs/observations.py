@@ -58,6 +58,7 @@ class Moment(NamedTuple):
         camera_height: metres.
         goal: (3,) in metres, world frame, or None.
         state: the task's own, see ``Task.begin``.
+        sensed: T_world_camera (4, 4) as the agent's sensors tell it; None: that of the view.
     """
 
     view: Any
@@ -65,6 +66,12 @@ class Moment(NamedTuple):
     camera_height: float
     goal: Array | None
     state: Any = None
+    sensed: Array | None = None
+
+    @property
+    def pose(self) -> Array:
+        """T_world_camera (4, 4) as far as the agent knows."""
+        return self.view.pose if self.sensed is None else self.sensed
 
 
 def pointgoal(pose: Array, camera_height: float, goal: Array) -> Array:
@@ -102,11 +109,11 @@ def _visible(moment: Moment) -> Array:
 
 def _pointgoal(moment: Moment) -> Array:
     assert moment.goal is not None
-    return pointgoal(moment.view.pose, moment.camera_height, moment.goal)
+    return pointgoal(moment.pose, moment.camera_height, moment.goal)
 
 
 def _pose(moment: Moment) -> Array:
-    T_start_camera = geometry.invert(moment.start_pose.astype(np.float64)) @ moment.view.pose
+    T_start_camera = geometry.invert(moment.start_pose.astype(np.float64)) @ moment.pose
     return np.clip(T_start_camera, -MAX_DISTANCE, MAX_DISTANCE).astype(np.float32)
 
 

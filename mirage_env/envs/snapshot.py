@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 
 from mirage_env.envs.playlist import Listed, Playlist
+from mirage_env.envs.randomisation.checks import check_randomised_alike
+from mirage_env.envs.randomisation.randomiser import Randomiser
+from mirage_env.envs.randomisation.settings import NOTHING, Randomisation, make_randomisation
 from mirage_env.envs.worlds import is_imagined
 from mirage_env.simulators.base import Simulator
 from mirage_env.tasks.progress import Progress
@@ -32,6 +35,7 @@ class EnvSnapshot(NamedTuple):
         generator: state of the environment's random generator, which decides the episodes to come.
         task: name of the task.
         listed: which episode of its list this is, and which comes next; None without a list.
+        randomisation: that of the environment.
     """
 
     world: Any
@@ -39,6 +43,7 @@ class EnvSnapshot(NamedTuple):
     generator: dict[str, Any]
     task: str
     listed: Listed | None = None
+    randomisation: Randomisation = NOTHING
 
 
 def save_snapshot(snapshot: EnvSnapshot, path: str | Path) -> None:
@@ -61,13 +66,17 @@ def save_snapshot(snapshot: EnvSnapshot, path: str | Path) -> None:
         tensors |= {f"{_TASK}{name}": torch.tensor(value) for name, value in kept.items()}
     if snapshot.listed is not None:
         told["listed"] = snapshot.listed
+    if snapshot.randomisation != NOTHING:
+        told["randomisation"] = snapshot.randomisation.to_numbers()
     with atomic_write(path) as temporary:
         save_file(tensors, temporary, {"format": FORMAT, "version": str(VERSION), "snapshot": json.dumps(told)})
 
 
-def load_snapshot(path: str | Path, task: Task, simulator: Simulator, playlist: Playlist | None = None) -> EnvSnapshot:
-    """The snapshot that ``save_snapshot`` wrote, for the task, simulator and list of episodes that go on; see
-    ``NavigationEnv.load``."""
+def load_snapshot(
+    path: str | Path, task: Task, simulator: Simulator, playlist: Playlist | None, randomiser: Randomiser
+) -> EnvSnapshot:
+    """The snapshot that ``save_snapshot`` wrote, for the task, simulator, list of episodes and randomisation that go
+    on; see ``NavigationEnv.load``."""
     from mirage_env.memory.io import read_tensors
     from mirage_env.simulators.imagined_file import snapshot_from_tensors
 
@@ -80,11 +89,13 @@ def load_snapshot(path: str | Path, task: Task, simulator: Simulator, playlist: 
             raise ValueError(f"it is of {told['task']}, this environment of {task.name}")
         generator = told["generator"]
         np.random.default_rng(0).bit_generator.state = generator
-        world = snapshot_from_tensors(tensors, told["world"], cast("ImaginedSimulator", simulator))
+        check_randomised_alike(make_randomisation(told.get("randomisation")), randomiser.settings)
+        camera = randomiser.camera(int(told["progress"].get("seed", 0)))
+        world = snapshot_from_tensors(tensors, told["world"], cast("ImaginedSimulator", simulator), camera)
         listed = resumed(told.get("listed"), playlist)
         kept = {name.removeprefix(_TASK): t.numpy() for name, t in tensors.items() if name.startswith(_TASK)}
         progress = Progress.from_numbers(told["progress"], task.loaded(kept))
-        return EnvSnapshot(world, progress, generator, task.name, listed)
+        return EnvSnapshot(world, progress, generator, task.name, listed, randomiser.settings)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} does not fit this environment, or is damaged: {error}") from error
 

@@ -172,7 +172,8 @@ class NavigationVectorEnv(VectorEnv[Any, Any, Array]):
 
     def _stepped(self, commands: dict[int, Command]) -> dict[int, Outcome]:
         """What the worlds with these commands give; all that move do so in one batch."""
-        motions = {i: command.motion for i, command in commands.items() if command.motion is not None}
+        made = {i: self.envs[i].motion(command) for i, command in commands.items()}
+        motions = {i: motion for i, motion in made.items() if motion is not None}
         seen = dict(
             zip(motions, step_many([self.envs[i].simulator for i in motions], [*motions.values()]), strict=True)
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from mirage_env import geometry
+from mirage_env.envs.observations import Layout
 from mirage_env.envs.options import ResetOptions
 from mirage_env.simulators.base import Camera, Simulator, View
 from mirage_env.simulators.rooms.splits import SPLITS
@@ -137,12 +138,20 @@ def seed_imagination(simulator: Simulator, seed: int) -> None:
         cast("ImaginedSimulator", simulator).seed = seed
 
 
-def begin_with_image(simulator: Simulator, asked: ResetOptions) -> View:
-    """Begin an imagined world with the image of the options."""
+def begin_with_image(simulator: Simulator, asked: ResetOptions, camera: Camera) -> View:
+    """Begin an imagined world with the image of the options, taken by ``camera`` where they say nothing else."""
     from mirage_env.simulators.imagined import StartView
 
-    hfov = simulator.camera.hfov if asked.hfov is None else asked.hfov
-    return simulator.reset(StartView(image=asked.image, hfov=hfov, depth=asked.depth, pose=asked.pose))
+    hfov = camera.hfov if asked.hfov is None else asked.hfov
+    return simulator.reset(StartView(asked.image, hfov, asked.depth, asked.pose, camera.height))
+
+
+def layout_of(simulator: Simulator) -> Layout:
+    """The sizes of observations in this simulator."""
+    world, resolution = world_of(simulator), simulator.camera.resolution
+    if world is None:
+        return Layout(resolution)
+    return Layout(resolution, int(world.codec.channels), resolution // int(world.codec.stride))
 
 
 def _check_names(simulator: Any, imagine: str, start_depth: str) -> None:

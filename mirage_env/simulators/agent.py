@@ -73,13 +73,12 @@ def go(
         TypeError, ValueError: one sentence on a motion that makes no sense.
     """
     if isinstance(motion, FloorMotion):
-        if not (math.isfinite(motion.forward) and math.isfinite(motion.turn)):
-            raise ValueError(f"a FloorMotion must be finite, got forward {motion.forward} and turn {motion.turn}")
+        check_finite(motion)
         at, collided = np.array(place.position), False
         if place.free_pose is not None:
             at = navigation.snap((at[0], at[1] if floor_height is None else floor_height, at[2]))
-        if motion.forward:
-            way = geometry.arc_displacement(place.yaw, motion.forward, motion.turn)
+        if motion.forward or motion.left:
+            way = geometry.arc_displacement(place.yaw, motion.forward, motion.turn, motion.left)
             at, collided = navigation.move(at, way, sliding)
         moved = Place(_three(at), math.remainder(place.yaw + motion.turn, math.tau))
         return Proposal(moved, moved.pose(camera_height), collided)
@@ -91,6 +90,14 @@ def go(
         below, yaw = geometry.agent_pose(pose, camera_height)
         return Proposal(Place(_three(below), yaw, tuple(pose.ravel().tolist())), pose, False)
     raise TypeError(f"a motion must be a FloorMotion or a CameraMotion, got {type(motion).__name__}")
+
+
+def check_finite(motion: FloorMotion) -> None:
+    """Raise ValueError for a motion that leads nowhere."""
+    if not all(map(math.isfinite, (motion.forward, motion.turn, motion.left))):
+        raise ValueError(
+            f"a FloorMotion must be finite, got forward {motion.forward}, turn {motion.turn} and left {motion.left}"
+        )
 
 
 def checked_start(start: Any) -> tuple[tuple[float, float, float], float]:

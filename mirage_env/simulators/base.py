@@ -36,10 +36,12 @@ class FloorMotion:
     """One motion of an agent on the floor: an arc of ``forward`` metres while it turns ``turn`` radians to the left.
 
     The displacement points along the mean heading (yaw + turn / 2), and is subject to collisions; turns never collide.
+    ``left`` metres are added to it at right angles to that heading: wheels slip sideways.
     """
 
     forward: float = 0.0
     turn: float = 0.0
+    left: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol, cast, get_args
 
 import numpy as np
@@ -12,11 +11,12 @@ import numpy as np
 from mirage_env import geometry
 from mirage_env.frame import Frame
 from mirage_env.geometry import Array
-from mirage_env.images import load_image
+from mirage_env.lighting import Lighting, relit
 from mirage_env.simulators.agent import Place, Proposal, go
 from mirage_env.simulators.base import AgentStart, Camera, Motion, Simulator
 from mirage_env.simulators.grid_navigation import GridNavigation
 from mirage_env.simulators.occupancy import OccupancyGrid
+from mirage_env.simulators.start_view import StartView, posed
 from mirage_env.state import WorldState
 from mirage_env.world import Imagine, WorldModel
 
@@ -26,23 +26,6 @@ NEAREST_FLOOR = 0.5
 """Metres. A goal that imagined geometry covers is measured from the nearest free floor, if that is not farther off."""
 
 _FLOOR_TOLERANCE = 0.5
-
-
-@dataclass(frozen=True, eq=False)
-class StartView:
-    """What an imagined world begins with.
-
-    Attributes:
-        image: (H, W, 3) uint8, a PIL image or a file name.
-        hfov: its horizontal field of view in degrees; None: that of the simulator's camera.
-        depth: its z-depth (H, W) in metres, 0 = unknown; None: estimated.
-        pose: T_world_camera (4, 4) of the camera that took it; None: level, above the origin, facing -Z.
-    """
-
-    image: Any
-    hfov: float | None = None
-    depth: Any = None
-    pose: Any = None
 
 
 class ImaginedSnapshot(NamedTuple):
@@ -109,6 +92,10 @@ class ImaginedSimulator:
         seed: of what is imagined from the next reset on; may be assigned.
         num_start_views: how many views of the source a world begins with, 1 or more: the start view, and others from
             its place at equal angles all round. Of a ``StartView`` there is one.
+
+    Attributes:
+        lighting: the light in which a world gets the images that it begins with, from the next reset on; None: as they
+            are. May be assigned.
     """
 
     def __init__(
@@ -140,6 +127,7 @@ class ImaginedSimulator:
         self.start_depth: StartDepth = start_depth
         self.seed = int(seed)
         self.num_start_views = int(num_start_views)
+        self.lighting: Lighting | None = None
         self._now: ImaginedSnapshot | None = None
         self._navigation: tuple[OccupancyGrid, float, GridNavigation] | None = None
         self._closed = False
@@ -159,8 +147,8 @@ class ImaginedSimulator:
         if scene is None and self._now is not None:
             scene = self._now.opening
         if isinstance(scene, StartView):
-            opening, view = scene, self._posed(scene, start)
-            height = self.camera.height
+            height = self.camera.height if scene.camera_height is None else scene.camera_height
+            opening, view = scene, posed(scene, start, height)
         elif self.source is None:
             raise ValueError("this imagined world has no source of scenes; begin it with a StartView(image)")
         else:
@@ -173,7 +161,7 @@ class ImaginedSimulator:
         # The start camera may hang at another height than the agent's own: feet, not cameras, stand on the floor.
         floor_height = float(view.pose[1, 3]) - height
         state = self.world.start(
-            view.image,
+            self._lit(view.image),
             self.camera.hfov if view.hfov is None else view.hfov,
             view.depth,
             view.pose,
@@ -339,25 +327,11 @@ class ImaginedSimulator:
         seen = state
         for pose, image, depth in zip(poses, *source.render_views(poses), strict=True):
             true_depth = depth if self.start_depth == "true" else None
-            seen = self.world.observe(seen, image, pose, true_depth, source.camera.hfov)
+            seen = self.world.observe(seen, self._lit(image), pose, true_depth, source.camera.hfov)
         return dataclasses.replace(seen, pose=state.pose, latents=state.latents)
 
-    def _posed(self, view: StartView, start: AgentStart | None) -> StartView:
-        if start is not None:
-            if view.pose is not None:
-                raise ValueError("a StartView with a pose says where the agent is; leave out start")
-            if not isinstance(start, AgentStart):
-                raise TypeError(f"start must be an AgentStart(position, yaw), got {type(start).__name__}")
-            if not np.isfinite([*start.position, start.yaw]).all():
-                raise ValueError(f"a start needs three finite coordinates and a finite yaw, got {start}")
-            pose = geometry.camera_pose(start.position, start.yaw, self.camera.height)
-        elif view.pose is None:
-            pose = geometry.camera_pose((0.0, 0.0, 0.0), 0.0, self.camera.height)
-        else:
-            pose = geometry.check_pose(view.pose)
-            if pose.shape != (4, 4):
-                raise ValueError(f"the pose of a StartView must be one 4x4 matrix, got shape {pose.shape}")
-        return dataclasses.replace(view, image=load_image(view.image), pose=pose)
+    def _lit(self, image: Array) -> Array:
+        return image if self.lighting is None else relit(image, self.lighting)
 
     def _is_own_view(self, view: StartView, pose: Array) -> bool:
         """Whether the start image is what the agent's camera sees from ``pose``."""

@@ -14,6 +14,7 @@ from mirage_env.geometry import Array
 from mirage_env.images import load_depth
 from mirage_env.models.protocols import Sampling
 from mirage_env.simulators.agent import Place
+from mirage_env.simulators.base import Camera
 from mirage_env.simulators.imagined import ImaginedSimulator, ImaginedSnapshot, StartView
 from mirage_env.simulators.occupancy import OccupancyGrid
 from mirage_env.state import state_from_tensors, state_to_tensors
@@ -44,12 +45,16 @@ def snapshot_to_tensors(snapshot: ImaginedSnapshot) -> tuple[Tensors, Numbers]:
     return tensors, numbers
 
 
-def snapshot_from_tensors(tensors: Tensors, numbers: Numbers, simulator: ImaginedSimulator) -> ImaginedSnapshot:
+def snapshot_from_tensors(
+    tensors: Tensors, numbers: Numbers, simulator: ImaginedSimulator, camera: Camera | None = None
+) -> ImaginedSnapshot:
     """The snapshot that ``snapshot_to_tensors`` took apart, for a simulator to restore.
+
+    ``camera`` is the one it will have then; None: the one it has.
 
     ValueError if it is of another model or camera; KeyError, TypeError or ValueError if it is damaged.
     """
-    world, camera = simulator.world, simulator.camera
+    world, camera = simulator.world, simulator.camera if camera is None else camera
     state = state_from_tensors(_under("state", tensors), numbers["state"], world.device)
     world.check_fits(state)
     if state.resolution != (camera.resolution,) * 2 or not np.allclose(state.intrinsics, camera.intrinsics):

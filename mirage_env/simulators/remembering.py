@@ -13,9 +13,11 @@ from torch import Tensor
 from mirage_env import geometry
 from mirage_env.frame import from_uint8
 from mirage_env.geometry import Array
+from mirage_env.lighting import Lighting
 from mirage_env.memory import read_many
 from mirage_env.simulators.base import AgentStart, Camera, Motion, Simulator, View
 from mirage_env.simulators.imagined import StartDepth
+from mirage_env.simulators.lit import lit
 from mirage_env.state import WorldState, as_kept
 from mirage_env.world import WorldModel
 
@@ -102,6 +104,9 @@ class RememberingSimulator:
         world: the model whose codec and memory are used.
         depth: which depth the memory gets: the simulator's "true" one, or one "estimated" from the latents.
         write_memory: False keeps no memory: views have ``latents`` (encoded only when asked for) but no ``memory``.
+
+    Attributes:
+        lighting: the light in which views are seen and remembered; None: as it is. May be assigned.
     """
 
     def __init__(
@@ -113,6 +118,7 @@ class RememberingSimulator:
         self.world = world
         self.depth = depth
         self.write_memory = bool(write_memory)
+        self.lighting: Lighting | None = None
         self._state: WorldState | None = None
         self._view: RememberedView | None = None
 
@@ -155,7 +161,7 @@ class RememberingSimulator:
 
     def reset(self, scene: Any = None, start: AgentStart | None = None) -> RememberedView:
         """Open a scene with an empty memory; see ``Simulator.reset``."""
-        view = self.simulator.reset(scene, start)
+        view = lit(self.simulator.reset(scene, start), self.lighting)
         self._state, readout, latents = None, None, None
         if self.write_memory:
             camera = self.simulator.camera
@@ -183,6 +189,7 @@ class RememberingSimulator:
 
         All memories are read in one pass; each simulator keeps its view (one per simulator) as its last.
         """
+        views = [lit(view, simulator.lighting) for simulator, view in zip(simulators, views, strict=True)]
         reading = [i for i, simulator in enumerate(simulators) if simulator._state is not None]
         readouts = dict(zip(reading, _read([simulators[i] for i in reading], [views[i] for i in reading]), strict=True))
         remembered = []

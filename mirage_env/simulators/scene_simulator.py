@@ -250,9 +250,9 @@ class SceneSimulator(ABC, Generic[Opened, Seen]):
 
 
 def _is_habitats(motion: Any) -> TypeGuard[FloorMotion]:
-    """Whether Habitat has this motion: a way or a turn, not both."""
+    """Whether Habitat has this motion: a way ahead or a turn, not both."""
     finite = isinstance(motion, FloorMotion) and math.isfinite(motion.forward) and math.isfinite(motion.turn)
-    return finite and (motion.forward == 0 or motion.turn == 0)
+    return finite and motion.left == 0 and (motion.forward == 0 or motion.turn == 0)
 
 
 def _rotation(yaw: float) -> tuple[float, ...]:

@@ -28,6 +28,7 @@ class Progress:
         stopped, collided: in the last step.
         running: whether the episode goes on.
         state: the task's own, see ``Task.begin``.
+        seed: of the episode: what is imagined in it, and what is random in its steps, follows from it.
     """
 
     goal: Array | None
@@ -42,15 +43,22 @@ class Progress:
     collided: bool = False
     running: bool = True
     state: Any = None
+    seed: int = 0
 
     @classmethod
     def begun(
-        cls, goal: Array | None, start_pose: Array, position: Array, distance: float, state: Any = None
+        cls,
+        goal: Array | None,
+        start_pose: Array,
+        position: Array,
+        distance: float,
+        state: Any = None,
+        seed: int = 0,
     ) -> Progress:
         """That of an episode that begins; a goal that no way leads to is measured along the straight line."""
         straight = 0.0 if goal is None else float(np.linalg.norm((goal - position)[[0, 2]]))
         finite = distance if math.isfinite(distance) else straight
-        return cls(goal, start_pose, position, distance, finite, max(finite, straight), state=state)
+        return cls(goal, start_pose, position, distance, finite, max(finite, straight), state=state, seed=seed)
 
     def moved(self, position: Array, distance: float, collided: bool, state: Any = None) -> Progress:
         """After a motion that ended at ``position`` (3,), so far from the goal, with this state of the task."""

@@ -11,7 +11,7 @@ import shapely
 
 from mirage_env import geometry
 from mirage_env.geometry import Array
-from mirage_env.simulators.agent import checked_start
+from mirage_env.simulators.agent import check_finite, checked_start
 from mirage_env.simulators.base import AgentStart, Camera, CameraMotion, FloorMotion, Motion
 from mirage_env.simulators.navigation import COLLISION_SLACK, PolygonNavigation
 from mirage_env.simulators.rooms.course import Course
@@ -146,11 +146,10 @@ class RoomsSimulator:
         """
         state = self._present()
         if isinstance(motion, FloorMotion):
-            if not (math.isfinite(motion.forward) and math.isfinite(motion.turn)):
-                raise ValueError(f"a FloorMotion must be finite, got forward {motion.forward} and turn {motion.turn}")
+            check_finite(motion)
             moved, collided = np.array(state.position), False
-            if motion.forward:
-                way = geometry.arc_displacement(state.yaw, motion.forward, motion.turn)
+            if motion.forward or motion.left:
+                way = geometry.arc_displacement(state.yaw, motion.forward, motion.turn, motion.left)
                 moved, collided = self._move(moved, way)
             yaw = math.remainder(state.yaw + motion.turn, math.tau)
             self._go_on(state, (float(moved[0]), 0.0, float(moved[2])), yaw)
