@@ -34,9 +34,9 @@ class Lighting(NamedTuple):
     temperature: float = DAYLIGHT
 
 
-def relit(images: Array, lighting: Lighting) -> Array:
-    """Images (..., 3) uint8 sRGB in this light."""
-    return _table(lighting)[images, np.arange(3)]
+def relit(images: Array, lighting: Lighting | None) -> Array:
+    """Images (..., 3) uint8 sRGB in this light; None: as they are."""
+    return images if lighting is None else _table(lighting)[images, np.arange(3)]
 
 
 @lru_cache(maxsize=256)

@@ -391,6 +391,11 @@ def test_arc_displacement_is_where_the_twist_leads(yaw: float, length: float, tu
     np.testing.assert_allclose(geometry.arc_displacement(yaw, length, turn), T[:3, 3], atol=1e-9)
 
 
+def test_sideways_metres_are_at_right_angles_to_the_mean_heading() -> None:
+    way = geometry.arc_displacement(0.3, 0.5, 0.8, left=0.1) - geometry.arc_displacement(0.3, 0.5, 0.8)
+    np.testing.assert_allclose(way, 0.1 * geometry.forward(0.3 + 0.4 + np.pi / 2), atol=1e-12)
+
+
 def test_arc_displacement_is_the_sum_of_many_short_steps() -> None:
     steps = 2000
     way = sum(geometry.forward(0.7 + 1.9 * (i + 0.5) / steps) * 2.0 / steps for i in range(steps))

@@ -132,10 +132,10 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         self.randomiser.equip(number)
         if self.playlist is None:
             camera = self.randomiser.plain_camera
-            view, episode, source = begin_episode(self.simulator, self.task, asked, camera, self.np_random)
+            begun = begin_episode(self.simulator, self.task, asked, camera, self.np_random)
         else:
-            view, episode, source = self._begin_listed(self.playlist, seed is not None, asked)
-        self._view = self.randomiser.seen(view)
+            begun = self._begin_listed(self.playlist, seed is not None, asked)
+        self._view, episode, source = begun
         goal = None if episode.goal is None else np.array(episode.goal)
         position = self._agent_position()
         distance = self._distance_to_goal(position, goal)
@@ -181,8 +181,7 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         before = self._episode()
         now = dataclasses.replace(before, stopped=command.stop, collided=False, steps=before.steps + 1)
         if seen is not None:
-            view, collided = seen
-            self._view = self.randomiser.seen(view)
+            self._view, collided = seen
             if "rgb" in self.observations.keys:
                 self._view.rgb  # noqa: B018  (first, for true views are rendered with their depth)
             position = self._agent_position()
@@ -258,8 +257,7 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         listed = resumed(snapshot.listed, self.playlist)
         check_randomised_alike(snapshot.randomisation, self.randomiser.settings)
         with self.randomiser.equipped(snapshot.progress.seed):
-            view = self.simulator.restore(snapshot.world)
-        self._view = self.randomiser.seen(view)
+            self._view = self.simulator.restore(snapshot.world)
         self._progress = snapshot.progress
         if listed is not None:
             self._playing, self._turn = listed.playing, listed.turn

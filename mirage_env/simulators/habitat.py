@@ -20,6 +20,7 @@ import numpy as np
 
 from mirage_env import geometry
 from mirage_env.geometry import Array
+from mirage_env.lighting import relit
 from mirage_env.simulators.base import Camera, CameraView, Simulator
 from mirage_env.simulators.habitat_navigation import HabitatNavigation
 from mirage_env.simulators.mesh.simulator import scene_files
@@ -76,9 +77,8 @@ class HabitatSimulator(SceneSimulator["HabitatScene", CameraView]):
         super().__init__(named, camera, agent_radius, allow_sliding)
 
     def render_views(self, poses: Any) -> tuple[Array, Array]:
-        opened = self._ready()
         poses = geometry.check_pose(poses, "poses").reshape(-1, 4, 4)
-        views = [opened.render(pose, self.camera) for pose in poses]
+        views = [self._rendered(pose) for pose in poses]
         return np.stack([rgb for rgb, _ in views]), np.stack([depth for _, depth in views])
 
     def close(self) -> None:
@@ -118,7 +118,11 @@ class HabitatSimulator(SceneSimulator["HabitatScene", CameraView]):
 
     def _view(self) -> CameraView:
         pose = self._present().place.pose(self.camera.height).astype(np.float32)
-        return CameraView(*self._ready().render(pose, self.camera), pose)
+        return CameraView(*self._rendered(pose), pose)
+
+    def _rendered(self, pose: Array) -> tuple[Array, Array]:
+        rgb, depth = self._ready().render(pose, self.camera)
+        return relit(rgb, self.lighting), depth
 
 
 class HabitatScene:

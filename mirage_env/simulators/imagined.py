@@ -94,8 +94,8 @@ class ImaginedSimulator:
             its place at equal angles all round. Of a ``StartView`` there is one.
 
     Attributes:
-        lighting: the light in which a world gets the images that it begins with, from the next reset on; None: as they
-            are. May be assigned.
+        lighting: the light in which a world gets the image of a ``StartView``, from the next reset on; None: as it is.
+            May be assigned. Views of the source come in the source's own light.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class ImaginedSimulator:
         # The start camera may hang at another height than the agent's own: feet, not cameras, stand on the floor.
         floor_height = float(view.pose[1, 3]) - height
         state = self.world.start(
-            self._lit(view.image),
+            view.image if opening is None else relit(view.image, self.lighting),
             self.camera.hfov if view.hfov is None else view.hfov,
             view.depth,
             view.pose,
@@ -248,6 +248,10 @@ class ImaginedSimulator:
         point = navigation.sample(rng, mask=self.occupancy.floor, here=at)
         return navigation.snap(at) if point is None else point
 
+    def view_from(self, pose: Any) -> Frame:
+        """The view from T_world_camera (4, 4), new in what the memory does not show; this world does not change."""
+        return self.world.step(self.state, pose, "new")[1]
+
     def top_down(self) -> TopDown:
         """The floor plan as far as the memory knows it."""
         navigation = self.navigation
@@ -327,11 +331,8 @@ class ImaginedSimulator:
         seen = state
         for pose, image, depth in zip(poses, *source.render_views(poses), strict=True):
             true_depth = depth if self.start_depth == "true" else None
-            seen = self.world.observe(seen, self._lit(image), pose, true_depth, source.camera.hfov)
+            seen = self.world.observe(seen, image, pose, true_depth, source.camera.hfov)
         return dataclasses.replace(seen, pose=state.pose, latents=state.latents)
-
-    def _lit(self, image: Array) -> Array:
-        return image if self.lighting is None else relit(image, self.lighting)
 
     def _is_own_view(self, view: StartView, pose: Array) -> bool:
         """Whether the start image is what the agent's camera sees from ``pose``."""

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from mirage_env.geometry import Array
+from mirage_env.lighting import Lighting
 from mirage_env.simulators.base import AgentStart, Camera, CameraView, Motion, Simulator, View
 from mirage_env.simulators.reachable import FloorCells
 
-_FIELDS = frozenset({"camera", "allow_sliding", "agent_radius", "scenes", "scene", "agent"})
+_FIELDS = frozenset({"camera", "lighting", "allow_sliding", "agent_radius", "scenes", "scene", "agent"})
 _METHODS = frozenset(
     {
         "reset",
@@ -100,6 +101,14 @@ class ProcessSimulator:
     @camera.setter
     def camera(self, camera: Camera) -> None:
         self._ask("set", "camera", camera)
+
+    @property
+    def lighting(self) -> Lighting | None:
+        return self._ask("get", "lighting")
+
+    @lighting.setter
+    def lighting(self, lighting: Lighting | None) -> None:
+        self._ask("set", "lighting", lighting)
 
     @property
     def agent_radius(self) -> float:

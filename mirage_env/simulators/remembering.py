@@ -17,7 +17,6 @@ from mirage_env.lighting import Lighting
 from mirage_env.memory import read_many
 from mirage_env.simulators.base import AgentStart, Camera, Motion, Simulator, View
 from mirage_env.simulators.imagined import StartDepth
-from mirage_env.simulators.lit import lit
 from mirage_env.state import WorldState, as_kept
 from mirage_env.world import WorldModel
 
@@ -104,9 +103,6 @@ class RememberingSimulator:
         world: the model whose codec and memory are used.
         depth: which depth the memory gets: the simulator's "true" one, or one "estimated" from the latents.
         write_memory: False keeps no memory: views have ``latents`` (encoded only when asked for) but no ``memory``.
-
-    Attributes:
-        lighting: the light in which views are seen and remembered; None: as it is. May be assigned.
     """
 
     def __init__(
@@ -118,7 +114,6 @@ class RememberingSimulator:
         self.world = world
         self.depth = depth
         self.write_memory = bool(write_memory)
-        self.lighting: Lighting | None = None
         self._state: WorldState | None = None
         self._view: RememberedView | None = None
 
@@ -130,6 +125,15 @@ class RememberingSimulator:
     @camera.setter
     def camera(self, camera: Camera) -> None:
         self.simulator.camera = camera
+
+    @property
+    def lighting(self) -> Lighting | None:
+        """That of the true simulator, if it has one."""
+        return getattr(self.simulator, "lighting", None)
+
+    @lighting.setter
+    def lighting(self, lighting: Lighting | None) -> None:
+        setattr(self.simulator, "lighting", lighting)  # noqa: B010  (not every simulator has it)
 
     @property
     def agent_radius(self) -> float:
@@ -161,7 +165,7 @@ class RememberingSimulator:
 
     def reset(self, scene: Any = None, start: AgentStart | None = None) -> RememberedView:
         """Open a scene with an empty memory; see ``Simulator.reset``."""
-        view = lit(self.simulator.reset(scene, start), self.lighting)
+        view = self.simulator.reset(scene, start)
         self._state, readout, latents = None, None, None
         if self.write_memory:
             camera = self.simulator.camera
@@ -189,7 +193,6 @@ class RememberingSimulator:
 
         All memories are read in one pass; each simulator keeps its view (one per simulator) as its last.
         """
-        views = [lit(view, simulator.lighting) for simulator, view in zip(simulators, views, strict=True)]
         reading = [i for i, simulator in enumerate(simulators) if simulator._state is not None]
         readouts = dict(zip(reading, _read([simulators[i] for i in reading], [views[i] for i in reading]), strict=True))
         remembered = []

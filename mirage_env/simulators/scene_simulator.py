@@ -11,6 +11,7 @@ import numpy as np
 
 from mirage_env import geometry
 from mirage_env.geometry import Array
+from mirage_env.lighting import Lighting
 from mirage_env.simulators import heading
 from mirage_env.simulators.agent import Floor, Place, checked_start, go
 from mirage_env.simulators.base import AgentStart, Camera, FloorMotion, Motion, View
@@ -75,6 +76,9 @@ class SceneSimulator(ABC, Generic[Opened, Seen]):
         camera: the agent's camera.
         agent_radius: metres.
         allow_sliding: whether a blocked agent slides along the wall.
+
+    Attributes:
+        lighting: the light in which views are seen; None: as they are. May be assigned; the next view uses it.
     """
 
     def __init__(
@@ -86,6 +90,7 @@ class SceneSimulator(ABC, Generic[Opened, Seen]):
         self.camera = Camera() if camera is None else camera
         self.agent_radius = float(agent_radius)
         self.allow_sliding = bool(allow_sliding)
+        self.lighting: Lighting | None = None
         self._opened: Opened | None = None
         self._state: SceneSnapshot | None = None
         self._default: tuple[Opened, AgentStart] | None = None

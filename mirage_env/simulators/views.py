@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from functools import cached_property
 
 from mirage_env.geometry import Array
+from mirage_env.lighting import Lighting, relit
 from mirage_env.simulators.base import Camera
 from mirage_env.simulators.raycast import Overlay, Raycaster
 
@@ -20,10 +21,20 @@ class RenderedScene(ABC):
 
 
 class RenderedView:
-    """A true view whose pixels are rendered when they are first looked at, and kept."""
+    """A true view whose pixels are rendered when they are first looked at, and kept.
 
-    def __init__(self, scene: RenderedScene, pose: Array, camera: Camera, samples: int) -> None:
-        self._scene, self._camera, self._samples = scene, camera, samples
+    Args:
+        scene: what is seen.
+        pose: T_world_camera (4, 4).
+        camera: of the pixels.
+        samples: of colour per pixel.
+        lighting: the light in which it is seen; None: as it is.
+    """
+
+    def __init__(
+        self, scene: RenderedScene, pose: Array, camera: Camera, samples: int, lighting: Lighting | None = None
+    ) -> None:
+        self._scene, self._camera, self._samples, self._lighting = scene, camera, samples, lighting
         self._pose = pose
         self._rgb: Array | None = None
         self._depth: Array | None = None
@@ -38,7 +49,8 @@ class RenderedView:
         """Image (H, W, 3) uint8."""
         rgb = self._rgb
         if rgb is None:
-            images, depths = render(self._scene, self._pose[None], self._camera, self._samples, self.overlay)
+            seen = self._pose[None], self._camera, self._samples, self.overlay, self._lighting
+            images, depths = render(self._scene, *seen)
             rgb, self._depth = images[0], depths[0]
             self._rgb = rgb
         return rgb
@@ -58,13 +70,18 @@ class RenderedView:
 
 
 def render(
-    scene: RenderedScene, poses: Array, camera: Camera, samples: int, overlay: Overlay | None = None
+    scene: RenderedScene,
+    poses: Array,
+    camera: Camera,
+    samples: int,
+    overlay: Overlay | None = None,
+    lighting: Lighting | None = None,
 ) -> tuple[Array, Array]:
     """Images (B, H, W, 3) uint8 and z-depth (B, H, W) float32 from poses (B, 4, 4)."""
     size = camera.resolution
     rgb, depth = scene.raycaster.render(poses, camera.intrinsics, size, size, samples=samples, overlay=overlay)
     assert rgb is not None
-    return rgb, depth
+    return relit(rgb, lighting), depth
 
 
 def render_depth(scene: RenderedScene, poses: Array, camera: Camera, overlay: Overlay | None = None) -> Array:

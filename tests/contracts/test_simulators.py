@@ -17,6 +17,7 @@ import pytest
 
 from mirage_env import geometry
 from mirage_env.geometry import Array
+from mirage_env.lighting import Lighting, relit
 from mirage_env.simulators.base import AgentStart, Camera, CameraMotion, FloorMotion, Motion, Simulator, View
 from mirage_env.simulators.habitat import make_habitat
 from mirage_env.simulators.imagined import ImaginedSimulator
@@ -61,6 +62,7 @@ WALK: list[Motion] = [
     FloorMotion(0.25),
     FloorMotion(0.2, -0.3),
     FloorMotion(-0.1),
+    FloorMotion(0.1, 0.2, -0.05),
     CameraMotion(geometry.exp_twist([0.05, -0.02, 0.1, 0.0, 0.1, 0.05])),
 ]
 
@@ -101,6 +103,21 @@ def test_a_view_has_the_shapes_types_and_ranges_of_the_conventions(simulator: Si
     assert (view.pose.shape, view.pose.dtype) == ((4, 4), np.float32)
     assert np.isfinite(view.depth).all() and (view.depth >= 0).all() and (view.depth > 0).any()
     geometry.check_pose(view.pose)
+
+
+def test_views_can_be_seen_in_another_light(simulator: Any) -> None:
+    plain = simulator.reset()
+    light = Lighting(0.7, 1.2, 4000)
+    source = getattr(simulator, "source", simulator)
+    source.lighting = light
+    lit = simulator.reset()
+    np.testing.assert_array_equal(lit.depth, plain.depth)
+    if source is simulator:
+        np.testing.assert_array_equal(lit.rgb, relit(plain.rgb, light))
+    assert not np.array_equal(lit.rgb, plain.rgb)
+    images, _ = source.render_views(plain.pose)
+    source.lighting = None
+    np.testing.assert_array_equal(images, relit(source.render_views(plain.pose)[0], light))
 
 
 def test_resetting_to_a_start_puts_the_level_camera_above_it(simulator: Simulator) -> None:

@@ -6,8 +6,7 @@ import dataclasses
 from typing import Any, NamedTuple
 
 from mirage_env.lighting import Lighting
-from mirage_env.simulators.base import Camera, Simulator, View
-from mirage_env.simulators.lit import lit
+from mirage_env.simulators.base import Camera
 
 
 class Equipment(NamedTuple):
@@ -41,13 +40,13 @@ def equipment_of(simulator: Any) -> Equipment:
 
 def equip(simulator: Any, equipment: Equipment) -> None:
     """Let this simulator, and the one it takes start views from, see so from now on."""
-    simulator.camera = equipment.camera
-    if equipment.source_camera is not None:
-        simulator.source.camera = equipment.source_camera
-    if hasattr(simulator, "lighting"):
-        simulator.lighting = equipment.lighting
+    for one, camera in ((simulator, equipment.camera), (getattr(simulator, "source", None), equipment.source_camera)):
+        if one is not None:
+            one.camera = camera
+            if hasattr(one, "lighting"):
+                one.lighting = equipment.lighting
 
 
-def as_seen(view: View, simulator: Simulator, lighting: Lighting | None) -> View:
-    """The view in this light, where the simulator itself does not light what it shows."""
-    return view if hasattr(simulator, "lighting") else lit(view, lighting)
+def can_be_lit(simulator: Any) -> bool:
+    """Whether views of the simulator, and of the one it takes start views from, can be seen in another light."""
+    return all(hasattr(one, "lighting") for one in (simulator, getattr(simulator, "source", None)) if one is not None)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mirage_env.envs.randomisation.draws import drawn_camera, drawn_lighting, executed, sensed
-from mirage_env.envs.randomisation.equipment import Equipment, as_seen, equip, equipment_of
+from mirage_env.envs.randomisation.equipment import Equipment, can_be_lit, equip, equipment_of
 from mirage_env.envs.randomisation.settings import NOTHING, Randomisation
 from mirage_env.geometry import Array
-from mirage_env.simulators.base import Camera, Motion, Simulator, View
+from mirage_env.simulators.base import Camera, Motion, Simulator
 from mirage_env.tasks.progress import Progress
 
 
@@ -21,13 +21,18 @@ class Randomiser:
     Args:
         simulator: of the environment; its camera at this moment is what is not randomised.
         settings: what is randomised.
+
+    Raises:
+        ValueError: the light is to be randomised, and the simulator has none that could be.
     """
 
     def __init__(self, simulator: Simulator, settings: Randomisation = NOTHING) -> None:
+        if settings.lighting is not None and not can_be_lit(simulator):
+            name = type(simulator).__name__
+            raise ValueError(f"lighting needs a simulator with an attribute lighting; {name}, or its source, has none")
         self.settings = settings
         self._simulator = simulator
         self._plain = equipment_of(simulator)
-        self._lighting = self._plain.lighting
         self._alters = settings.camera_height is not None or settings.hfov is not None or settings.lighting is not None
 
     @property
@@ -42,23 +47,19 @@ class Randomiser:
     def equip(self, episode: int) -> None:
         """Give the simulator the camera and light of the episode of this seed."""
         if self._alters:
-            self._put_on(self._equipment(episode))
+            equip(self._simulator, self._equipment(episode))
 
     @contextmanager
     def equipped(self, episode: int) -> Iterator[None]:
         """Like ``equip``, and undone where the body fails."""
-        before = equipment_of(self._simulator)._replace(lighting=self._lighting)
+        before = equipment_of(self._simulator)
         self.equip(episode)
         try:
             yield
         except BaseException:
             if self._alters:
-                self._put_on(before)
+                equip(self._simulator, before)
             raise
-
-    def seen(self, view: View) -> View:
-        """The view in the light of the present episode."""
-        return as_seen(view, self._simulator, self._lighting)
 
     def executed(self, motion: Motion | None, now: Progress) -> Motion | None:
         """The motion that is made when this one is asked for."""
@@ -70,7 +71,3 @@ class Randomiser:
 
     def _equipment(self, episode: int) -> Equipment:
         return self._plain.altered(drawn_camera(self.settings, episode), drawn_lighting(self.settings, episode))
-
-    def _put_on(self, equipment: Equipment) -> None:
-        self._lighting = equipment.lighting
-        equip(self._simulator, equipment)

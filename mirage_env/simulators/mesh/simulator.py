@@ -49,7 +49,8 @@ class MeshSimulator(SceneSimulator[PreparedScene, RenderedView]):
         self.up, self.front = up, front
 
     def render_views(self, poses: Any) -> tuple[Array, Array]:
-        return render(self._ready(), geometry.check_pose(poses, "poses").reshape(-1, 4, 4), self.camera, self.samples)
+        poses = geometry.check_pose(poses, "poses").reshape(-1, 4, 4)
+        return render(self._ready(), poses, self.camera, self.samples, lighting=self.lighting)
 
     @property
     def navigation(self) -> MeshNavigation:
@@ -68,7 +69,7 @@ class MeshSimulator(SceneSimulator[PreparedScene, RenderedView]):
 
     def _view(self) -> RenderedView:
         pose = self._present().place.pose(self.camera.height).astype(np.float32)
-        return RenderedView(self._ready(), pose, self.camera, self.samples)
+        return RenderedView(self._ready(), pose, self.camera, self.samples, self.lighting)
 
 
 def scene_files(spec: Any) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import shapely
 
 from mirage_env import geometry
 from mirage_env.geometry import Array
+from mirage_env.lighting import Lighting
 from mirage_env.simulators.agent import check_finite, checked_start
 from mirage_env.simulators.base import AgentStart, Camera, CameraMotion, FloorMotion, Motion
 from mirage_env.simulators.navigation import COLLISION_SLACK, PolygonNavigation
@@ -103,6 +104,7 @@ class RoomsSimulator:
         self.agent_radius = float(agent_radius)
         self.allow_sliding = bool(allow_sliding)
         self.samples = samples
+        self.lighting: Lighting | None = None
         self.movers = int(movers)
         self.mover_seed = int(mover_seed)
         self._opened: PreparedHome | None = None
@@ -219,7 +221,7 @@ class RoomsSimulator:
         assert self._opened is not None
         if static_only:
             moments = [None] * len(poses)
-        return render_moments(self._opened, poses, moments, self.camera, self.samples)
+        return render_moments(self._opened, poses, moments, self.camera, self.samples, self.lighting)
 
     def mover_mask(self, poses: Any, times: int | Sequence[int] | None = None, affected: bool = False) -> Array:
         """Which pixels (B, H, W) bool of the views that ``render_views`` gives show a mover in their centres.
@@ -350,7 +352,7 @@ class RoomsSimulator:
     def _view(self) -> HomeView:
         assert self._opened is not None
         pose = self._pose().astype(np.float32)
-        return HomeView(self._opened, pose, self.camera, self.samples, self._moment())
+        return HomeView(self._opened, pose, self.camera, self.samples, self._moment(), self.lighting)
 
     def _present(self) -> RoomsSnapshot:
         self._check_open()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mirage_env.geometry import Array
+from mirage_env.lighting import Lighting
 from mirage_env.simulators.base import Camera
 from mirage_env.simulators.raycast import Overlay
 from mirage_env.simulators.rooms.crew import Moment
@@ -19,12 +20,19 @@ class HomeView(RenderedView):
 
     Args:
         moment: who moves in the home, as they were when the view was taken; None: nobody.
+        lighting: see ``RenderedView``.
     """
 
     def __init__(
-        self, home: PreparedHome, pose: Array, camera: Camera, samples: int, moment: Moment | None = None
+        self,
+        home: PreparedHome,
+        pose: Array,
+        camera: Camera,
+        samples: int,
+        moment: Moment | None = None,
+        lighting: Lighting | None = None,
     ) -> None:
-        super().__init__(home, pose, camera, samples)
+        super().__init__(home, pose, camera, samples, lighting)
         self._moment = moment
 
     @property
@@ -34,11 +42,16 @@ class HomeView(RenderedView):
 
 
 def render_moments(
-    home: PreparedHome, poses: Array, moments: Sequence[Moment | None], camera: Camera, samples: int
+    home: PreparedHome,
+    poses: Array,
+    moments: Sequence[Moment | None],
+    camera: Camera,
+    samples: int,
+    lighting: Lighting | None = None,
 ) -> tuple[Array, Array]:
     """As ``render``, each pose (B, 4, 4) at its own moment."""
     views = [
-        render(home, pose[None], camera, samples, None if moment is None else moment.overlay)
+        render(home, pose[None], camera, samples, None if moment is None else moment.overlay, lighting)
         for pose, moment in zip(poses, moments, strict=True)
     ]
     size = camera.resolution
