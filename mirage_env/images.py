@@ -118,6 +118,13 @@ def resize_image(image: Array, K: Array, focal: float, stride: int) -> tuple[Arr
     return np.array(resized), K_new
 
 
+def fit_square(image: Array, size: int) -> Array:
+    """The middle square of an image (H, W, 3) uint8, as (size, size, 3)."""
+    if image.shape[:2] == (size, size):
+        return image
+    return np.array(ImageOps.fit(Image.fromarray(image), (size, size), Image.Resampling.LANCZOS))
+
+
 def resize_depth(depth: Array, shape: tuple[int, int]) -> Array:
     """Depth (H, W) at another size, each pixel the measurement nearest to it: depths are never mixed across edges."""
     rows = ((np.arange(shape[0]) + 0.5) * depth.shape[0] / shape[0]).astype(int)

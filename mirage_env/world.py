@@ -197,6 +197,11 @@ class WorldModel:
         shown = latents[0] if own else torch.zeros(0, device=self.device)
         return dataclasses.replace(state, memory=memory, pose=pose, latents=shown, scale=scale)
 
+    @torch.no_grad()
+    def encode(self, image: Array) -> Array:
+        """Latents (C, h, w) float32 of an image (H, W, 3) uint8 whose sides are multiples of the codec's stride."""
+        return as_kept(self.codec.encode(from_uint8(np.array(image[None])).to(self.device)))[0].cpu().numpy()
+
     def step(
         self, state: WorldState, pose: Any, imagine: Imagine = "new", threshold: float = 0.0
     ) -> tuple[WorldState, Frame]:

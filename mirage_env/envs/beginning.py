@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from mirage_env import geometry
@@ -32,7 +34,7 @@ def begin_episode(
         view = simulator.reset() if asked.image is None else begin_with_image(simulator, asked, camera)
         position, _ = geometry.agent_pose(view.pose, simulator.camera.height)
         goal = task.choose_goal(simulator, position, rng, asked.goal)
-        return view, Episode(None, None, None if goal is None else three(goal)), None
+        return view, Episode(None, None, None if goal is None else three(goal), goal_image=asked.goal_image), None
     scene = asked.scene
     scenes = getattr(source, "scenes", None)
     if scene is None and scenes is not None:
@@ -45,4 +47,4 @@ def begin_episode(
             f"the start camera must be camera_height = {camera.height} m above the floor; its pose says "
             f"y = {asked.pose[1, 3]:.2f} m, where {right:.2f} m would be right"
         )
-    return view, episode, source
+    return view, dataclasses.replace(episode, goal_image=asked.goal_image), source

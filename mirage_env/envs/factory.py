@@ -17,6 +17,7 @@ from mirage_env.envs.worlds import make_simulator
 from mirage_env.simulators.base import Simulator
 from mirage_env.tasks.explore import Explore
 from mirage_env.tasks.free_camera import FreeCamera
+from mirage_env.tasks.image_nav import ImageNav
 from mirage_env.tasks.point_nav import PointNav
 from mirage_env.tasks.task import Task
 
@@ -61,8 +62,8 @@ def make(
             "habitat" (the same in habitat-sim itself) or a ``Simulator``, whose own camera and scenes then count.
         scenes: a split ("train", "val", "test"), "toy", or seeds of rooms; of "mesh" and "habitat", a scene file or
             several. "mirage" takes start views and goals there.
-        observations: any of rgb, depth, latent, memory, visible, pointgoal, pose; one bare string gives that Box
-            instead of a Dict. See ``mirage_env.envs.observations``.
+        observations: any of rgb, depth, latent, memory, visible, pointgoal, imagegoal, pose, goal_latent; one bare
+            string gives that Box instead of a Dict. See ``mirage_env.envs.observations``.
         actions: "discrete", "velocity" or "camera". See ``mirage_env.envs.actions``.
         model: a bundled name, a local folder, a hub id or a ``WorldModel``; loaded only where something needs it.
         imagine: "new" imagines what the memory does not show, "always" everything anew, "never" nothing.
@@ -174,3 +175,13 @@ def make_point_nav(observations: str | Sequence[str] = ("rgb", "pointgoal"), **a
 def make_explore(reward_per_m2: float = 1.0, slack: float = 0.001, **arguments: Any) -> NavigationEnv:
     """``Mirage/Explore-v0``: see new floor; reward per m² of it less the slack of a step. Arguments: see ``make``."""
     return make(Explore(reward_per_m2, slack), **arguments)
+
+
+def make_image_nav(
+    observations: str | Sequence[str] = ("rgb", "imagegoal"), success_distance: float = 1.0, **arguments: Any
+) -> NavigationEnv:
+    """``Mirage/ImageNav-v0``: go to where an image was taken and call stop within ``success_distance`` metres of it.
+
+    Arguments: see ``make``.
+    """
+    return make(ImageNav.within(success_distance), observations=observations, **arguments)

@@ -112,7 +112,8 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
             options:
                 scene: of the (source) simulator.
                 pose: T_world_camera (4, 4) of the start camera.
-                goal: (x, y, z) on the floor, metres, world frame; of PointNav.
+                goal: (x, y, z) on the floor, metres, world frame; of tasks that have one.
+                goal_image: an array, a PIL image or a file name, shown instead of the view from that goal; of ImageNav.
                 image: what an imagined world begins with: an array, a PIL image or a file name. The world's origin lies
                     on the floor below its camera, which faces -Z, unless ``pose`` says otherwise.
                 depth, hfov: of that image, z-depth in metres and degrees; None: estimated, and that of the environment.

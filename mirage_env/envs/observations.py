@@ -8,7 +8,8 @@
     visible    (h, w) uint8       1 where the memory showed something
     pointgoal  (2,) float32       distance in metres and angle in radians (positive: left) to the goal, in the floor
                                   plane and the agent's frame (Habitat's pointgoal_with_gps_compass)
-    imagegoal  (H, W, 3) uint8    the view at the goal; for ImageNav
+    imagegoal  (H, W, 3) uint8    the view at the goal, the same through an episode; of ImageNav
+    goal_latent (C, h, w) float32 latents of that view, for policies that look at latents; of ImageNav
     pose       (4, 4) float32     T_start_camera: the camera in the frame of the episode's first camera
 
 ``flatten`` makes a vector of everything that is no image, row by row (``numpy.ravel``): learning libraries take arrays
@@ -42,11 +43,13 @@ class Layout(NamedTuple):
         resolution: height and width of views in pixels.
         channels: of latents; None without a model.
         grid: height and width of the latent grid in cells; None without a model.
+        encode: the model's, an image (H, W, 3) uint8 to its latents (C, h, w); None without a model.
     """
 
     resolution: int
     channels: int | None = None
     grid: int | None = None
+    encode: Callable[[Array], Array] | None = None
 
 
 class Moment(NamedTuple):
@@ -112,6 +115,24 @@ def _pointgoal(moment: Moment) -> Array:
     return pointgoal(moment.pose, moment.camera_height, moment.goal)
 
 
+def _imagegoal(moment: Moment) -> Array:
+    return np.array(moment.state.image)
+
+
+def _goal_latent(encode: Callable[[Array], Array] | None) -> Callable[[Moment], Array]:
+    """Reads latents of the goal image, which are encoded when an episode's first observation asks for them."""
+    assert encode is not None
+    known: list[tuple[Array, Array]] = []
+
+    def read(moment: Moment) -> Array:
+        image = moment.state.image
+        if not known or known[0][0] is not image:
+            known[:] = [(image, np.clip(encode(image), -MAX_LATENT, MAX_LATENT, dtype=np.float32))]
+        return known[0][1].copy()
+
+    return read
+
+
 def _pose(moment: Moment) -> Array:
     T_start_camera = geometry.invert(moment.start_pose.astype(np.float64)) @ moment.pose
     return np.clip(T_start_camera, -MAX_DISTANCE, MAX_DISTANCE).astype(np.float32)
@@ -152,10 +173,12 @@ _KEYS: dict[str, tuple[Callable[[Layout], spaces.Box], Callable[[Moment], Array]
     "visible": (_visible_box, _visible),
     "pointgoal": (_pointgoal_box, _pointgoal),
     "pose": (_pose_box, _pose),
+    "imagegoal": (_image_box, _imagegoal),
 }
-KEYS = ("rgb", "depth", "latent", "memory", "visible", "pointgoal", "imagegoal", "pose")
+KEYS = ("rgb", "depth", "latent", "memory", "visible", "pointgoal", "imagegoal", "pose", "goal_latent")
 MEMORY_KEYS = frozenset({"memory", "visible"})
-LATENT_KEYS = MEMORY_KEYS | {"latent"}
+LATENT_KEYS = MEMORY_KEYS | {"latent", "goal_latent"}
+GOAL_IMAGE_KEYS = frozenset({"imagegoal", "goal_latent"})
 IMAGE_KEYS = frozenset({"rgb", "imagegoal"})
 
 
@@ -185,9 +208,11 @@ def check_keys(names: str | Sequence[str], task: Task) -> tuple[str, ...]:
         raise ValueError(f"{'unknown observations ' if unknown else ''}{wrong}; valid are {', '.join(KEYS)}")
     if len(set(keys)) < len(keys):
         raise ValueError(f"each observation can be named once, got {', '.join(keys)}")
-    if "imagegoal" in keys:
+    of_images = [key for key in keys if key in GOAL_IMAGE_KEYS]
+    if of_images and not task.has_goal_image:
         raise ValueError(
-            "imagegoal is an observation of ImageNav, which this release does not have; PointNav has pointgoal"
+            f"{of_images[0]} is an observation of ImageNav, and {task.name} has no goal image; use Mirage/ImageNav-v0, "
+            "or leave it out"
         )
     if "pointgoal" in keys and not task.has_goal:
         raise ValueError(f"pointgoal needs a goal and {task.name} has none; use Mirage/PointNav-v0, or leave it out")
@@ -205,9 +230,12 @@ def make_observations(names: str | Sequence[str], task: Task, layout: Layout, fl
     if without and layout.channels is None:
         raise ValueError(f"{', '.join(sorted(without))} need a world model; the simulator must have one")
     flat = set(keys) - IMAGE_KEYS if flatten else set()
-    boxes = {key: _KEYS[key][0](layout) for key in keys}
+    known = dict(_KEYS)
+    if "goal_latent" in keys:
+        known["goal_latent"] = (_latent_box, _goal_latent(layout.encode))
+    boxes = {key: known[key][0](layout) for key in keys}
     boxes = {key: _flat_box(box) if key in flat else box for key, box in boxes.items()}
-    readers = {key: _flattened(_KEYS[key][1]) if key in flat else _KEYS[key][1] for key in keys}
+    readers = {key: _flattened(known[key][1]) if key in flat else known[key][1] for key in keys}
     if isinstance(names, str):
         return Observations(boxes[names], readers[names], keys)
     space = spaces.Dict(dict[str, spaces.Space[Any]](boxes))

@@ -17,7 +17,7 @@ from mirage_env.tasks.task import Task
 if TYPE_CHECKING:
     from mirage_env.envs.playlist import Playlist
 
-OPTIONS = ("scene", "pose", "goal", "image", "depth", "hfov", "episode")
+OPTIONS = ("scene", "pose", "goal", "image", "depth", "hfov", "episode", "goal_image")
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +32,7 @@ class ResetOptions:
         depth: its z-depth (H, W) in metres, 0 = unknown.
         hfov: its field of view in degrees.
         episode: index into the playlist.
+        goal_image: (H, W, 3) uint8 that the agent is shown of its goal.
     """
 
     scene: Any = None
@@ -41,6 +42,7 @@ class ResetOptions:
     depth: Array | None = None
     hfov: float | None = None
     episode: int | None = None
+    goal_image: Array | None = None
 
     def start(self, camera_height: float) -> AgentStart | None:
         """The agent whose camera is at ``pose``."""
@@ -85,6 +87,8 @@ def check_options(
         raise ValueError(f"{' and '.join(described)} can only describe an image; give the option image, too")
     if "goal" in given:
         given["goal"] = _check_goal(given["goal"], task)
+    if "goal_image" in given:
+        given["goal_image"] = _check_goal_image(given["goal_image"], task, "goal" in given)
     if "pose" in given:
         given["pose"] = _check_start_pose(given["pose"], level="image" not in given)
     if "image" in given:
@@ -117,6 +121,14 @@ def _check_goal(goal: Any, task: Task) -> Array:
     if point.shape != (3,) or not np.isfinite(point).all():
         raise ValueError(f"goal must be three finite coordinates (x, y, z) in metres on the floor, got {goal!r}")
     return point
+
+
+def _check_goal_image(image: Any, task: Task, has_place: bool) -> Array:
+    if not task.has_goal_image:
+        raise ValueError(f"{task.name} shows no goal image; leave the option goal_image out, or use Mirage/ImageNav-v0")
+    if not has_place:
+        raise ValueError("a goal_image says nothing of where it was taken; give the option goal (x, y, z), too")
+    return load_image(image)
 
 
 def _check_start_pose(pose: Any, level: bool) -> Array:

@@ -7,12 +7,14 @@ import gymnasium
 ENTRY_POINTS = {
     "Mirage/Explore-v0": "mirage_env.envs.factory:make_explore",
     "Mirage/FreeCamera-v0": "mirage_env.envs.factory:make_free_camera",
+    "Mirage/ImageNav-v0": "mirage_env.envs.factory:make_image_nav",
     "Mirage/PointNav-v0": "mirage_env.envs.factory:make_point_nav",
 }
 
 VECTOR_ENTRY_POINTS = {
     "Mirage/Explore-v0": "mirage_env.envs.vector_factory:make_vec_explore",
     "Mirage/FreeCamera-v0": "mirage_env.envs.vector_factory:make_vec_free_camera",
+    "Mirage/ImageNav-v0": "mirage_env.envs.vector_factory:make_vec_image_nav",
     "Mirage/PointNav-v0": "mirage_env.envs.vector_factory:make_vec_point_nav",
 }
 

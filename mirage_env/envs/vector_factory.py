@@ -16,6 +16,7 @@ from mirage_env.envs.worlds import world_of
 from mirage_env.simulators.base import Simulator
 from mirage_env.tasks.explore import Explore
 from mirage_env.tasks.free_camera import FreeCamera
+from mirage_env.tasks.image_nav import ImageNav
 from mirage_env.tasks.point_nav import PointNav
 from mirage_env.tasks.task import Task
 
@@ -80,6 +81,16 @@ def make_vec_explore(
 ) -> NavigationVectorEnv:
     """Worlds of ``Mirage/Explore-v0``. Arguments: see ``factory.make_explore`` and ``make_vec``."""
     return make_vec(Explore(reward_per_m2, slack), num_envs, **arguments)
+
+
+def make_vec_image_nav(
+    num_envs: int = 1,
+    observations: str | Sequence[str] = ("rgb", "imagegoal"),
+    success_distance: float = 1.0,
+    **arguments: Any,
+) -> NavigationVectorEnv:
+    """Worlds of ``Mirage/ImageNav-v0``. Arguments: see ``factory.make_image_nav`` and ``make_vec``."""
+    return make_vec(ImageNav.within(success_distance), num_envs, observations=observations, **arguments)
 
 
 def _one_per_world(simulator: Any, count: int) -> list[Any]:

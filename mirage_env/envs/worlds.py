@@ -151,7 +151,7 @@ def layout_of(simulator: Simulator) -> Layout:
     world, resolution = world_of(simulator), simulator.camera.resolution
     if world is None:
         return Layout(resolution)
-    return Layout(resolution, int(world.codec.channels), resolution // int(world.codec.stride))
+    return Layout(resolution, int(world.codec.channels), resolution // int(world.codec.stride), world.encode)
 
 
 def _check_names(simulator: Any, imagine: str, start_depth: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,12 +25,16 @@ class Episode:
         start: where the agent begins; None: where the simulator puts it.
         goal: (x, y, z) on the floor, metres, world frame; None without a goal.
         geodesic_distance: metres from start to goal along the floor; ``inf`` without a goal.
+        goal_yaw: radians, which way a goal image looks; None: the task chooses. Of ImageNav.
+        goal_image: (H, W, 3) uint8, shown instead of the view from the goal; None: that view. Of ImageNav.
     """
 
     scene: Any
     start: AgentStart | None
     goal: tuple[float, float, float] | None = None
     geodesic_distance: float = math.inf
+    goal_yaw: float | None = None
+    goal_image: Array | None = field(default=None, compare=False)
 
 
 def sample_start(simulator: Simulator, rng: np.random.Generator) -> AgentStart:

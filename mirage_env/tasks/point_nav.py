@@ -42,8 +42,8 @@ class PointNav(Task):
         least = max(self.success_distance, SUCCESS_DISTANCE)
         if not (self.success_distance > 0 and least <= self.min_distance <= self.max_distance):
             raise ValueError(
-                "PointNav needs success_distance > 0 and max(success_distance, 0.2) <= min_distance <= max_distance, "
-                f"got {self.success_distance}, {self.min_distance} and {self.max_distance} m"
+                f"{self.name} needs success_distance > 0 and max(success_distance, 0.2) <= min_distance <= "
+                f"max_distance, got {self.success_distance}, {self.min_distance} and {self.max_distance} m"
             )
 
     def sample_episode(

@@ -23,11 +23,13 @@ class Task(Protocol):
         name: of the task in messages.
         has_goal: whether episodes have a goal. Without one distances are ``inf``, and success and SPL stay 0.
         stop_ends: whether the agent can call stop; otherwise a stop only means not to move.
+        has_goal_image: whether the state has an ``image`` (H, W, 3) uint8 of the goal.
     """
 
     name: ClassVar[str]
     has_goal: ClassVar[bool]
     stop_ends: ClassVar[bool]
+    has_goal_image: ClassVar[bool] = False
 
     def sample_episode(
         self,
