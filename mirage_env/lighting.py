@@ -36,16 +36,21 @@ class Lighting(NamedTuple):
 
 def relit(images: Array, lighting: Lighting | None) -> Array:
     """Images (..., 3) uint8 sRGB in this light; None: as they are."""
-    return images if lighting is None else _table(lighting)[images, np.arange(3)]
+    if lighting is None:
+        return images
+    lit = np.empty_like(images)
+    for channel, values in enumerate(_table(lighting)):
+        np.take(values, images[..., channel], out=lit[..., channel], mode="clip")
+    return lit
 
 
 @lru_cache(maxsize=256)
 def _table(lighting: Lighting) -> Array:
-    """The new value (256, 3) uint8 of every value of every channel."""
+    """The new value (3, 256) uint8 of every value of every channel."""
     encoded = np.arange(256) / 255
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
     gains = lighting.brightness * _white(lighting.temperature) / _white(DAYLIGHT)
-    lit = np.clip(linear[:, None] * gains, 0.0, 1.0)
+    lit = np.clip(gains[:, None] * linear, 0.0, 1.0)
     lit = np.where(lit <= 0.0031308, 12.92 * lit, 1.055 * lit ** (1 / 2.4) - 0.055)
     return np.clip(np.rint(255 * ((lit - 0.5) * lighting.contrast + 0.5)), 0, 255).astype(np.uint8)
 

@@ -60,5 +60,6 @@ def sensed(what: Randomisation, pose: Array, episode: int, step: int) -> Array:
     return believed
 
 
-def _generator(what: Randomisation, episode: int, *purpose: int) -> np.random.Generator:
-    return np.random.default_rng([int(what.seed), episode, *purpose])
+def _generator(what: Randomisation, episode: int, purpose: int, step: int = 0) -> np.random.Generator:
+    """The stream of this purpose and step: Philox counts draws in its first word and takes the rest as given."""
+    return np.random.Generator(np.random.Philox(key=[int(what.seed), episode], counter=[0, step, purpose, 0]))

@@ -77,8 +77,9 @@ class Randomisation:
             object.__setattr__(self, "camera_height", _range(self.camera_height, "camera_height", 0.05, 10.0))
         if self.hfov is not None:
             object.__setattr__(self, "hfov", _range(self.hfov, "hfov", 1.0, 179.0))
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int | np.integer) or self.seed < 0:
-            raise ValueError(f"seed of randomise must be a whole number, 0 or above, got {self.seed!r}")
+        whole = isinstance(self.seed, int | np.integer) and not isinstance(self.seed, bool)
+        if not (whole and 0 <= self.seed < 2**64):
+            raise ValueError(f"seed of randomise must be a whole number from 0 to below 2**64, got {self.seed!r}")
 
     def to_numbers(self) -> dict[str, Any]:
         """Plain lists and numbers by name, for files; those of different randomisations differ."""
