@@ -1,0 +1,89 @@
+"""Where policies are evaluated: a true simulator, or worlds imagined from its views, with the same episodes in both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import gymnasium
+
+from mirage_env.envs.navigation import NavigationEnv
+from mirage_env.envs.worlds import TRUE, episode_source
+from mirage_env.evaluation.contestants import Contestant
+from mirage_env.evaluation.settings import fingerprint
+from mirage_env.evaluation.world_settings import WorldSetting
+from mirage_env.simulators.imagined import ImaginedSimulator
+
+IMAGINED = "mirage"
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Worlds to walk in.
+
+    Attributes:
+        simulator: the true one, "rooms", "mesh" or "habitat"; that of which views are taken where worlds are imagined.
+        scenes: as it takes them.
+        setting: how they are imagined; None: the truth itself.
+        max_episode_steps: after which an episode is truncated.
+    """
+
+    simulator: str
+    scenes: Any
+    setting: WorldSetting | None = None
+    max_episode_steps: int = 500
+
+    def __post_init__(self) -> None:
+        if self.simulator not in TRUE:
+            raise ValueError(f"unknown simulator {self.simulator!r}; valid are {', '.join(TRUE)}")
+        steps = self.max_episode_steps
+        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+            raise ValueError(f"max_episode_steps must be a whole number of at least 1, got {steps!r}")
+
+    @property
+    def name(self) -> str:
+        """Of the setting, or "truth"."""
+        return "truth" if self.setting is None else self.setting.name
+
+    def describe(self) -> dict[str, Any]:
+        """What its trials depend on, for files."""
+        told: dict[str, Any] = {
+            "simulator": self.simulator,
+            "scenes": repr(self.scenes),
+            "setting": self.name,
+            "max_episode_steps": self.max_episode_steps,
+        }
+        if self.setting is not None:
+            told["model"] = fingerprint(self.setting.world)
+        return told
+
+    def make_envs(self, contestant: Contestant, task: str, count: int) -> list[NavigationEnv]:
+        """``count`` environments of the task for a policy.
+
+        Raises:
+            TypeError, ValueError, FileNotFoundError: one sentence on the first argument that is wrong.
+        """
+        arguments = contestant.env_arguments(task) | {"simulator": self.simulator}
+        if self.setting is not None:
+            arguments |= {"simulator": IMAGINED, "start_from": self.simulator, "model": self.setting.world}
+            arguments |= self.setting.arguments
+        venv = gymnasium.make_vec(
+            f"Mirage/{task}-v0",
+            num_envs=count,
+            scenes=self.scenes,
+            autoreset_mode="Disabled",
+            max_episode_steps=self.max_episode_steps,
+            **arguments,
+        )
+        envs: Sequence[NavigationEnv] = cast(Any, venv.unwrapped).envs
+        if self.setting is not None:
+            for env in envs:
+                env.simulator = cast(Any, self.setting.adapt(cast(ImaginedSimulator, env.simulator)))
+        return list(envs)
+
+
+def scenes_in(envs: Sequence[NavigationEnv]) -> Sequence[Any] | None:
+    """The scenes that these environments' episodes take place in, in order; None: their source has no list."""
+    source = episode_source(envs[0].simulator)
+    return getattr(source, "scenes", None)
