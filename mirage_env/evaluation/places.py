@@ -9,10 +9,11 @@ from typing import Any, cast
 import gymnasium
 
 from mirage_env.envs.navigation import NavigationEnv
-from mirage_env.envs.worlds import TRUE, episode_source
+from mirage_env.envs.worlds import TRUE, make_simulator
 from mirage_env.evaluation.contestants import Contestant
 from mirage_env.evaluation.settings import fingerprint
 from mirage_env.evaluation.world_settings import WorldSetting
+from mirage_env.simulators.base import Simulator
 from mirage_env.simulators.imagined import ImaginedSimulator
 
 IMAGINED = "mirage"
@@ -64,7 +65,7 @@ class Place:
         Raises:
             TypeError, ValueError, FileNotFoundError: one sentence on the first argument that is wrong.
         """
-        arguments = contestant.env_arguments(task) | {"simulator": self.simulator}
+        arguments: dict[str, Any] = contestant.env_arguments(task) | {"simulator": self.simulator}
         if self.setting is not None:
             arguments |= {"simulator": IMAGINED, "start_from": self.simulator, "model": self.setting.world}
             arguments |= self.setting.arguments
@@ -74,7 +75,7 @@ class Place:
             scenes=self.scenes,
             autoreset_mode="Disabled",
             max_episode_steps=self.max_episode_steps,
-            **arguments,
+            **cast(Any, arguments),
         )
         envs: Sequence[NavigationEnv] = cast(Any, venv.unwrapped).envs
         if self.setting is not None:
@@ -83,7 +84,24 @@ class Place:
         return list(envs)
 
 
-def scenes_in(envs: Sequence[NavigationEnv]) -> Sequence[Any] | None:
-    """The scenes that these environments' episodes take place in, in order; None: their source has no list."""
-    source = episode_source(envs[0].simulator)
-    return getattr(source, "scenes", None)
+def true_simulator(name: str, scenes: Any) -> Simulator:
+    """A true simulator of these scenes, for their list and their maps.
+
+    Raises:
+        TypeError, ValueError, FileNotFoundError: one sentence on scenes that do not exist.
+    """
+    if name not in TRUE:
+        raise ValueError(f"unknown simulator {name!r}; valid are {', '.join(TRUE)}, or mirage for imagined worlds")
+    return make_simulator(
+        name,
+        scenes=scenes,
+        model="tiny",
+        imagine="new",
+        resolution=32,
+        hfov=90.0,
+        camera_height=1.25,
+        allow_sliding=True,
+        start_depth="true",
+        latents=False,
+        memory=False,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,7 +63,7 @@ class NoisyStartDepth(WorldModel):
         return super()._observe(state, image, pose, depth, hfov, camera_height)
 
 
-def world_setting(text: str, world: WorldModel) -> WorldSetting:
+def world_setting(text: str, world: WorldModel, arguments: Mapping[str, Any] | None = None) -> WorldSetting:
     """The setting that ``text`` names, several joined by "+": "start-views=4+true-depth".
 
     default            the world as it is
@@ -80,10 +80,14 @@ def world_setting(text: str, world: WorldModel) -> WorldSetting:
     true-views         each view on the way is the true one, and is told to the memory with its depth; walls are the
                        memory's
 
+    Args:
+        world: that imagines.
+        arguments: of ``gymnasium.make``, for what the setting leaves open.
+
     Raises:
         ValueError: one sentence on a setting that does not exist, or a value that makes no sense.
     """
-    setting = WorldSetting(text, world)
+    setting = WorldSetting(text, world, dict(arguments or {}))
     for part in text.split("+"):
         name, _, value = part.partition("=")
         if name not in _CHANGES or bool(value) != (name in _TAKE_VALUES):
