@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -174,11 +173,6 @@ def load_model(model: Any, walkers: Sequence[Contestant]) -> Any:
             f"the policies were trained with different models ({', '.join(named)}); say which one imagines with model"
         )
     return WorldModel.from_pretrained(model or next(iter(named), "tiny"))
-
-
-def file_name(name: str) -> str:
-    """A name as part of a file's."""
-    return re.sub(r"[^A-Za-z0-9.=+-]+", "_", name)
 
 
 def _draw(

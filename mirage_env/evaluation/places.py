@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -17,6 +18,8 @@ from mirage_env.simulators.base import Simulator
 from mirage_env.simulators.imagined import ImaginedSimulator
 
 IMAGINED = "mirage"
+MOST_KEPT = 64
+"""Homes, of some 20 MB each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,3 +108,16 @@ def true_simulator(name: str, scenes: Any) -> Simulator:
         latents=False,
         memory=False,
     )
+
+
+def keep_scenes(simulator: str, count: int) -> None:
+    """Let so many homes stay ready, up to ``MOST_KEPT``: a new one takes longer to generate than an episode to walk."""
+    if simulator == "rooms":
+        from mirage_env.simulators.rooms.prepared import KEPT_HOMES, keep_homes
+
+        keep_homes(min(max(count, KEPT_HOMES), MOST_KEPT))
+
+
+def file_name(name: str) -> str:
+    """A name as part of a file's."""
+    return re.sub(r"[^A-Za-z0-9.=+-]+", "_", name)

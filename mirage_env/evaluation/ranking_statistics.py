@@ -10,6 +10,7 @@ both worlds. They say how sure the number is for these policies; not what other 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,8 +110,11 @@ def agreement(imagined: Array, true: Array) -> tuple[float, float]:
     return same, (same - chance) / (1 - chance) if chance < 1 - 1e-12 else math.nan
 
 
-def compare(imagined: dict[str, Array], true: dict[str, Array], seed: int) -> dict[str, Any]:
-    """All of this for measures by name, each (P, E), "success" among them: what a ranking says about one setting."""
+def compare(imagined: Mapping[str, Array], true: Mapping[str, Array], seed: int) -> dict[str, Any]:
+    """All of this for measures by name, each (P, E): what a ranking says about one setting.
+
+    ``agreement``, ``kappa`` and, policy by policy, ``agreement_by_policy`` are of "success", where that is measured.
+    """
     measures = {}
     for name in imagined:
         found = correlations(imagined[name], true[name], seed)
@@ -118,6 +122,8 @@ def compare(imagined: dict[str, Array], true: dict[str, Array], seed: int) -> di
             **{kind: estimate._asdict() for kind, estimate in found.items()},
             "gap": mean_gap(imagined[name], true[name], seed)._asdict(),
         }
+    if "success" not in imagined:
+        return {"measures": measures}
     same, kappa = agreement(imagined["success"], true["success"])
     by_policy = [agreement(a, b) for a, b in zip(imagined["success"], true["success"], strict=True)]
     return {"measures": measures, "agreement": same, "kappa": kappa, "agreement_by_policy": by_policy}
