@@ -27,8 +27,10 @@ def draw_ranking(folder: Path, data: Mapping[str, Any]) -> dict[str, str]:
 
 def _scatter(data: Mapping[str, Any], setting: str) -> Any:
     names = data["measures"]
-    figure, axes = figure_with_axes(4.6 * len(names) + 1.0, 5.2, columns=len(names))
-    figure.suptitle(f"{setting}: {len(data['policies'])} policies, {data['episodes']} episodes", color=INK)
+    figure, axes = figure_with_axes(4.6 * len(names) + 1.0, 5.7, columns=len(names))
+    figure.suptitle(
+        f"{setting}: {len(data['policies'])} policies, {data['episodes']} episodes", color=INK, x=0.01, ha="left"
+    )
     true, imagined = data["worlds"]["truth"], data["worlds"][setting]
     for ax, name in zip(axes, names, strict=True):
         points = [(policy, *(world[policy]["summary"][name] for world in (imagined, true))) for policy in true]
@@ -77,6 +79,7 @@ def _label(ax: Any, points: list[tuple[str, float, float]], limits: tuple[float,
                 ha="left" if left else "right",
                 va="center",
                 zorder=4,
+                bbox={"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.75},
                 arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.5}
                 if abs(height - over - y) > line
                 else None,
