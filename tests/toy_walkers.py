@@ -6,19 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from mirage_env.envs.actions import STOP
-from mirage_env.envs.navigation import NavigationEnv
+from mirage_env.envs.actions import MOVE_FORWARD, STOP, TURN_LEFT, TURN_RIGHT
 from mirage_env.evaluation.contestants import Contestant
-from mirage_env.policies.shortest_path import ShortestPathFollower
+from mirage_env.tasks.measures import SUCCESS_DISTANCE
 
 BODY = {"resolution": 32}
 
 
-class NoisyFollower:
-    """Follows the shortest path, and with probability ``noise`` takes any action but stop."""
+class GoalSeeker:
+    """Turns to the goal and goes there in a straight line; with probability ``noise`` any action but stop."""
 
-    def __init__(self, env: NavigationEnv, seed: int, noise: float) -> None:
-        self.follower = ShortestPathFollower(env)
+    def __init__(self, seed: int, noise: float) -> None:
         self.rng, self.noise = np.random.default_rng(seed), noise
 
     def reset(self) -> None:
@@ -27,7 +25,12 @@ class NoisyFollower:
     def act(self, obs: Any, info: dict[str, Any]) -> int:
         """An action."""
         any_action, chance = int(self.rng.integers(1, 4)), self.rng.random()
-        return any_action if chance < self.noise else self.follower.act(obs, info)
+        distance, angle = obs["pointgoal"]
+        if chance < self.noise:
+            return any_action
+        if distance < SUCCESS_DISTANCE:
+            return STOP
+        return MOVE_FORWARD if abs(angle) < 0.1 else TURN_LEFT if angle > 0 else TURN_RIGHT
 
 
 class Always:
@@ -45,7 +48,7 @@ class Always:
 
 
 def noisy(noise: float) -> Contestant:
-    return Contestant(f"oracle:{noise}", lambda env, seed: NoisyFollower(env, seed, noise), body=BODY)
+    return Contestant(f"seeker:{noise}", lambda env, seed: GoalSeeker(seed, noise), body=BODY)
 
 
 def always(action: int) -> Contestant:

@@ -141,11 +141,13 @@ def with_common_body(found: Sequence[Contestant]) -> list[Contestant]:
 
 
 def _named(spec: str) -> Contestant:
-    from mirage_env.policies.named import check_policy_name, make_policy
-
     if "/" in spec:
         raise FileNotFoundError(f"there is no folder {spec}; give that of a trained policy, or the name of a known one")
-    check_policy_name(spec)
+    from mirage_env.envs.factory import make_point_nav
+    from mirage_env.policies.named import make_policy
+
+    # Made once in the plainest world, so that a wrong name is known before anything is walked.
+    make_policy(spec, make_point_nav(simulator="rooms", scenes="toy", resolution=32), 0)
     return Contestant(spec, lambda env, seed: make_policy(spec, env, seed))
 
 

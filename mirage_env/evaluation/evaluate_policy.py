@@ -114,6 +114,7 @@ def evaluate_policy(
         "device": provenance.device(),
         "trials": [_told(trial) for trial in trials],
     }
+    data = provenance.plain(data)
     provenance.write_json(folder / "report.json", data)
     with atomic_write(folder / "report.md") as temporary:
         temporary.write_text(describe_policy(data))

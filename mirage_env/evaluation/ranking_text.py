@@ -30,9 +30,7 @@ def describe_ranking(data: Mapping[str, Any]) -> str:
     best = _best(data)
     if best is not None:
         name, value = best
-        sections.append(
-            f"The setting whose {_label(names[0])} goes best with the truth: `{name}` (Pearson {value:.2f})."
-        )
+        sections.append(f"`{name}` predicts {_label(names[0])} in truth best (Pearson {value:.2f}).")
     notes = list(_undefined(data))
     if notes:
         sections.append("\n".join(f"- {note}" for note in notes))

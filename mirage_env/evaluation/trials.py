@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -16,11 +17,11 @@ from gymnasium.vector.utils import iterate
 
 from mirage_env import geometry
 from mirage_env.envs.navigation import NavigationEnv
-from mirage_env.envs.progress import Progress
 from mirage_env.envs.vector import NavigationVectorEnv
 from mirage_env.evaluation.provenance import plain
 from mirage_env.evaluation.trial import DIGITS, Plan, Trial
 from mirage_env.files import atomic_write
+from mirage_env.geometry import Array
 from mirage_env.policies.base import Policy
 
 MakePolicy = Callable[[NavigationEnv, int], Policy]
@@ -129,14 +130,17 @@ def _begin(env: NavigationEnv, make_policy: MakePolicy, plan: Plan) -> _World:
         raise type(error)(f"episode {plan.index} (seed {plan.seed}, scene {plan.scene!r}): {error}") from error
     policy = make_policy(env, plan.seed)
     policy.reset()
-    shortest = np.nan
-    if env.goal is not None:
-        position, _ = geometry.agent_pose(info["pose"], env.simulator.camera.height)
-        begun = Progress.begun(env.goal, info["pose"], position, float(info["distance_to_goal"]))
-        shortest = begun.shortest
-    world = _World(env, plan, policy, observation, info, float(shortest))
+    position, _ = geometry.agent_pose(info["pose"], env.simulator.camera.height)
+    shortest = math.nan if env.goal is None else _shortest(env.goal, position, float(info["distance_to_goal"]))
+    world = _World(env, plan, policy, observation, info, shortest)
     world.see(observation, info)
     return world
+
+
+def _shortest(goal: Array, position: Array, distance: float) -> float:
+    """Metres by which SPL measures: no way is shorter than the straight line, which stands in for one not known."""
+    straight = float(np.linalg.norm((goal - position)[[0, 2]]))
+    return max(distance, straight) if math.isfinite(distance) else straight
 
 
 def run_trials(

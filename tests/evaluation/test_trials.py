@@ -46,7 +46,9 @@ def test_results_do_not_depend_on_how_many_worlds_there_are(setting: str | None)
 def test_episodes_begin_alike_in_truth_and_imagination() -> None:
     plans = plan_episodes(4, ["toy"], 3, 4)
     imagined = Place("rooms", "toy", world_setting("default", small_world()), max_episode_steps=40)
-    for true, other in zip(walked(TRUTH, always(STOP), 2, plans), walked(imagined, always(STOP), 2, plans), strict=True):
+    for true, other in zip(
+        walked(TRUTH, always(STOP), 2, plans), walked(imagined, always(STOP), 2, plans), strict=True
+    ):
         np.testing.assert_allclose(other.positions[0], true.positions[0], atol=2e-4)
         np.testing.assert_allclose(other.yaws[0], true.yaws[0], atol=2e-4)
         np.testing.assert_array_equal(other.goal, true.goal)
@@ -54,7 +56,7 @@ def test_episodes_begin_alike_in_truth_and_imagination() -> None:
 
 def test_what_a_trial_says_is_what_the_environment_said() -> None:
     solved, blocked, turned = (
-        walked(TRUTH, walker, 1, [Plan(0, 4, "toy")])[0] for walker in (noisy(0.0), always(MOVE_FORWARD), always(2))
+        walked(TRUTH, walker, 1, [Plan(0, 5, "toy")])[0] for walker in (noisy(0.0), always(MOVE_FORWARD), always(2))
     )
     assert solved.success and solved.stopped and solved.spl > 0.8 and failure(solved) is None
     assert solved.closest == solved.distance_to_goal < 0.2 <= solved.shortest
