@@ -73,7 +73,7 @@ def correlations(imagined: Array, true: Array, seed: int, resamples: int = RESAM
     if len(x) < LEAST_POLICIES:
         raise ValueError(f"a ranking needs at least {LEAST_POLICIES} policies, got {len(x)}")
     drawn = {"pearson": [], "spearman": []}
-    for weights in _weights(x.shape[1], seed, resamples):
+    for weights in resample_weights(x.shape[1], seed, resamples):
         means = weights @ x.T, weights @ y.T
         for name, measure in (("pearson", pearson), ("spearman", spearman)):
             drawn[name].append(measure(*means))
@@ -81,7 +81,7 @@ def correlations(imagined: Array, true: Array, seed: int, resamples: int = RESAM
     found = {}
     for name, measure in (("pearson", pearson), ("spearman", spearman)):
         values = np.concatenate(drawn[name])
-        low, high, undefined = _percentiles(values)
+        low, high, undefined = percentiles(values)
         value = math.nan if why else float(measure(x.mean(1), y.mean(1)))
         if why:
             low = high = math.nan
@@ -93,8 +93,8 @@ def mean_gap(imagined: Array, true: Array, seed: int, resamples: int = RESAMPLES
     """Mean over policies and episodes (P, E) of imagined minus true, with its interval over episodes."""
     x, y = _paired(imagined, true)
     by_episode = (x - y).mean(0)
-    drawn = np.concatenate([weights @ by_episode for weights in _weights(len(by_episode), seed, resamples)])
-    low, high, _ = _percentiles(drawn)
+    drawn = np.concatenate([weights @ by_episode for weights in resample_weights(len(by_episode), seed, resamples)])
+    low, high, _ = percentiles(drawn)
     return Estimate(float(by_episode.mean()), low, high)
 
 
@@ -138,15 +138,16 @@ def _paired(imagined: Array, true: Array) -> tuple[Array, Array]:
     return x, y
 
 
-def _weights(episodes: int, seed: int, resamples: int) -> Any:
-    """Shares (B, E) that resamples give to episodes, in batches."""
+def resample_weights(episodes: int, seed: int, resamples: int) -> Any:
+    """Shares (B, E) that bootstrap resamples give to episodes, in batches."""
     rng = np.random.default_rng(seed)
     even = np.full(episodes, 1 / episodes)
     for begin in range(0, resamples, BATCH):
         yield rng.multinomial(episodes, even, size=min(BATCH, resamples - begin)) / episodes
 
 
-def _percentiles(values: Array) -> tuple[float, float, float]:
+def percentiles(values: Array) -> tuple[float, float, float]:
+    """Bounds of the 95 % interval of the finite values, NaN without any; and the share of those that are not."""
     known = values[np.isfinite(values)]
     undefined = 1 - len(known) / len(values)
     if not len(known):

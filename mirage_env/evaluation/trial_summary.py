@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import bootstrap
 
 from mirage_env.evaluation.metrics import bootstrap_interval
+from mirage_env.evaluation.ranking_statistics import percentiles, resample_weights
 from mirage_env.evaluation.summary import RESAMPLES, Entry
 from mirage_env.evaluation.trial import Trial
 from mirage_env.geometry import Array
@@ -64,17 +64,9 @@ def _ratio(counts: Sequence[float], lengths: Sequence[float], seed: int) -> Entr
     if not under.sum() > 0:
         return Entry(math.nan, math.nan, math.nan, len(over))
     ratio = float(over.sum() / under.sum())
-    if len(over) < 2 or np.ptp(over) == 0 == np.ptp(under):
+    if len(over) < 2:
         return Entry(ratio, math.nan, math.nan, len(over))
-    rng = np.random.default_rng(seed)
     with np.errstate(invalid="ignore", divide="ignore"):
-        bounds = bootstrap(
-            (over, under),
-            lambda a, b, axis=-1: a.sum(axis) / b.sum(axis),
-            paired=True,
-            vectorized=True,
-            n_resamples=RESAMPLES,
-            method="percentile",
-            rng=rng,
-        ).confidence_interval
-    return Entry(ratio, float(bounds.low), float(bounds.high), len(over))
+        drawn = [(shares @ over) / (shares @ under) for shares in resample_weights(len(over), seed, RESAMPLES)]
+    low, high, _ = percentiles(np.concatenate(drawn))
+    return Entry(ratio, low, high, len(over))
