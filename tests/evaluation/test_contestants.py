@@ -96,3 +96,13 @@ def test_what_is_no_policy_is_said_in_a_sentence(tmp_path: Path) -> None:
     (env,) = Place("rooms", "toy").make_envs(noisy(0.0), "PointNav", 1)
     with pytest.raises(ValueError, match=r"the policy looks at depth of shape \(32, 32\), but the environment"):
         learned.make(env, 0)
+
+
+def test_known_policies_are_made_by_name_and_wrong_names_are_known_at_once() -> None:
+    forward, noisy_path = contestants(["forward", "shortest-path:0.3"])
+    assert (forward.name, forward.task, forward.body, noisy_path.name) == ("forward", None, {}, "shortest-path:0.3")
+    (env,) = Place("rooms", "toy", max_episode_steps=20).make_envs(noisy_path, "PointNav", 1)
+    (first,), (again,) = (list(walk([env], noisy_path.make, [Plan(0, 5, "toy")])) for _ in range(2))
+    assert first.actions == again.actions
+    with pytest.raises(ValueError, match=r"unknown policy 'sideways'; valid are .*shortest-path"):
+        contestant("sideways")
