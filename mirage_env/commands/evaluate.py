@@ -11,8 +11,11 @@ from typing import Any
 def add_evaluate(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the command and what it can evaluate."""
     parser = commands.add_parser("evaluate", help="measure imagined worlds against the truth")
+    from mirage_env.commands.ranking import add_ranking
+
     kinds = parser.add_subparsers(metavar="WHAT", required=True)
     _add_world(kinds, common)
+    add_ranking(kinds, common)
 
 
 def _add_world(kinds: Any, common: argparse.ArgumentParser) -> None:

@@ -1,0 +1,113 @@
+"""Figures of a ranking: policies in imagination against policies in truth, and settings side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mirage_env.evaluation.places import file_name
+from mirage_env.evaluation.plots import BLUE, GREY, INK, RED, figure_with_axes, save_figure
+from mirage_env.evaluation.trial_summary import LABELS
+
+
+def draw_ranking(folder: Path, data: Mapping[str, Any]) -> dict[str, str]:
+    """Draw a scatter plot per setting, and of several settings one figure; file names by what they show."""
+    drawn = {}
+    for setting in data["settings"]:
+        drawn[setting] = f"scatter-{file_name(setting)}.png"
+        save_figure(_scatter(data, setting), folder / drawn[setting])
+    if len(data["settings"]) > 1:
+        drawn["settings"] = "settings.png"
+        save_figure(_settings(data), folder / drawn["settings"])
+    return drawn
+
+
+def _scatter(data: Mapping[str, Any], setting: str) -> Any:
+    names = data["measures"]
+    figure, axes = figure_with_axes(4.6 * len(names) + 1.0, 5.7, columns=len(names))
+    figure.suptitle(
+        f"{setting}: {len(data['policies'])} policies, {data['episodes']} episodes", color=INK, x=0.01, ha="left"
+    )
+    true, imagined = data["worlds"]["truth"], data["worlds"][setting]
+    for ax, name in zip(axes, names, strict=True):
+        points = [(policy, *(world[policy]["summary"][name] for world in (imagined, true))) for policy in true]
+        for _, x, y in points:
+            ax.plot([x["low"], x["high"]], [y["mean"]] * 2, color=GREY, linewidth=1.2, zorder=2)
+            ax.plot([x["mean"]] * 2, [y["low"], y["high"]], color=GREY, linewidth=1.2, zorder=2)
+            ax.plot(x["mean"], y["mean"], "o", color=BLUE, markersize=6, zorder=3)
+        ends = [v for _, x, y in points for one in (x, y) for v in (one["low"], one["mean"], one["high"])]
+        low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
+        room = 0.06 * (high - low) or 0.05
+        limits = low - room, high + room
+        ax.plot(limits, limits, color=INK, linewidth=0.8, linestyle=(0, (4, 2)), zorder=1)
+        ax.set_xlim(*limits)
+        ax.set_ylim(*limits)
+        ax.set_aspect("equal")
+        _label(ax, [(policy, x["mean"], y["mean"]) for policy, x, y in points], limits)
+        found = data["settings"][setting]["measures"][name]
+        title = LABELS.get(name, name.replace("_", " "))
+        told = ", ".join(
+            f"{kind} {found[key]['value']:.2f}" if not found[key]["why"] else f"{kind} undefined"
+            for kind, key in (("Pearson", "pearson"), ("Spearman", "spearman"))
+        )
+        ax.set_title(f"{title}\n{told}", loc="left", color=INK, fontsize=10)
+        ax.set_xlabel("in imagination")
+        ax.set_ylabel("in truth")
+    return figure
+
+
+def _label(ax: Any, points: list[tuple[str, float, float]], limits: tuple[float, float]) -> None:
+    """Names beside the points, one above the other where they would overlap."""
+    middle, line = (limits[0] + limits[1]) / 2, 0.042 * (limits[1] - limits[0])
+    for left in (True, False):
+        side = sorted((p for p in points if (p[1] <= middle) == left), key=lambda p: p[2])
+        heights: list[float] = []
+        for _, _, y in side:
+            heights.append(max(y, heights[-1] + line) if heights else y)
+        over = max(heights[-1] - limits[1] + line / 2, 0.0) if heights else 0.0
+        for (name, x, y), height in zip(side, heights, strict=True):
+            shift = 0.03 * (limits[1] - limits[0]) * (1 if left else -1)
+            ax.annotate(
+                name,
+                (x, y),
+                (x + shift, height - over),
+                fontsize=8,
+                color=INK,
+                ha="left" if left else "right",
+                va="center",
+                zorder=4,
+                bbox={"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.75},
+                arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.5}
+                if abs(height - over - y) > line
+                else None,
+            )
+
+
+def _settings(data: Mapping[str, Any]) -> Any:
+    settings, names = list(data["settings"]), data["measures"]
+    figure, axes = figure_with_axes(3.6 * len(names) + 2.0, 1.6 + 0.42 * len(settings), columns=len(names))
+    rows = np.arange(len(settings))[::-1]
+    for ax, name in zip(axes, names, strict=True):
+        for row, setting in zip(rows, settings, strict=True):
+            for key, colour, shift in (("pearson", BLUE, 0.12), ("spearman", RED, -0.12)):
+                found = data["settings"][setting]["measures"][name][key]
+                if found["why"]:
+                    continue
+                ax.plot([found["low"], found["high"]], [row + shift] * 2, color=colour, linewidth=1.6, alpha=0.5)
+                label = key.capitalize() if row == rows[0] else None
+                ax.plot(found["value"], row + shift, "o", color=colour, markersize=5, label=label)
+        ax.set_xlim(-1.05, 1.05)
+        ax.set_ylim(-0.6, len(settings) - 0.4)
+        ax.axvline(0, color=GREY, linewidth=0.8)
+        ax.grid(axis="x", color="#e6e8ec", linewidth=0.8)
+        ax.grid(axis="y", visible=False)
+        ax.set_yticks(rows, settings if ax is axes[0] else [""] * len(rows))
+        ax.set_title(LABELS.get(name, name.replace("_", " ")), loc="left", color=INK)
+        ax.set_xlabel("correlation of imagination with truth")
+    handles, labels = axes[0].get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, frameon=False, loc="outside upper right", ncols=2, fontsize=9)
+    return figure
