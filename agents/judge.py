@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,19 +13,29 @@ from agents.algorithms import learned
 from agents.settings import TrainSettings
 from agents.worlds import make_truth
 from mirage_env.envs.navigation import NavigationEnv
+from mirage_env.evaluation.films import write_mp4
+from mirage_env.evaluation.places import true_simulator
 from mirage_env.evaluation.trial import Trial, plan_episodes
+from mirage_env.evaluation.trial_pictures import film_frames
 from mirage_env.evaluation.trials import walk
 from mirage_env.policies.learned import LearnedPolicy
 
 SEED = 0
 """Of the episodes. Training draws its own from other scenes."""
+FILM_FPS = 10
 
 
 class Judge:
-    """Walks the evaluation episodes of a run with what its agent has learned. The worlds are made once."""
+    """Walks the evaluation episodes of a run with what its agent has learned. The worlds are made once.
 
-    def __init__(self, settings: TrainSettings) -> None:
-        self.settings = settings
+    Args:
+        settings: of the run.
+        folder: of films, one per evaluation, named by its steps.
+        films: how many of the episodes a film shows side by side; 0: no films.
+    """
+
+    def __init__(self, settings: TrainSettings, folder: Path, films: int = 2) -> None:
+        self.settings, self.folder, self.films = settings, folder, films
         self._envs: Sequence[NavigationEnv] | None = None
 
     def __call__(self, agent: BaseAlgorithm, steps: int) -> dict[str, float]:
@@ -36,6 +47,10 @@ class Judge:
         count = self.settings.evaluation_episodes
         plans = plan_episodes(count, scenes, SEED, -(-count // len(scenes)))
         trials = list(walk(self._envs, lambda env, seed: LearnedPolicy(network, described, seed), plans))
+        shown = sorted(trials, key=lambda trial: trial.index)[: self.films]
+        if shown:
+            truth = true_simulator(self.settings.truth, scenes)
+            write_mp4(self.folder / f"{steps:09d}.mp4", film_frames(shown, self._envs[0], truth), FILM_FPS)
         return summary(trials)
 
     def close(self) -> None:

@@ -27,19 +27,21 @@ from agents.settings import ALGORITHMS, TASKS, TrainSettings
 from agents.worlds import keep_ready, make_training
 
 
-def train(folder: str | Path, settings: TrainSettings, progress: bool = True) -> list[dict[str, Any]]:
+def train(folder: str | Path, settings: TrainSettings, progress: bool = True, films: int = 2) -> list[dict[str, Any]]:
     """Train, or go on; returns the curve, one entry per leg, as ``curve.json`` has it.
 
     Args:
         folder: of the run, see ``agents.run_folder``.
         settings: of the run.
         progress: whether to show a bar with steps per second.
+        films: how many of the episodes of each evaluation are filmed.
 
     Raises:
         ValueError: the folder holds another run, its checkpoint is damaged, or the worlds refuse the settings.
     """
     keep_ready(settings)
-    worlds, judge = VecMonitor(BridgedVecEnv(make_training(settings))), Judge(settings)
+    worlds = VecMonitor(BridgedVecEnv(make_training(settings)))
+    judge = Judge(settings, Path(folder) / "videos", films)
     try:
         # Only after the worlds exist: settings that they refuse leave nothing on disk.
         run = RunFolder(Path(folder), settings)
@@ -64,11 +66,11 @@ def main(arguments: list[str] | None = None) -> int:
     """The command."""
     parser = _parser()
     given = vars(parser.parse_args(arguments))
-    out, threads = given.pop("out"), given.pop("threads")
+    out, threads, films = given.pop("out"), given.pop("threads"), given.pop("films")
     if threads is not None:
         torch.set_num_threads(threads)
     try:
-        curve = train(out, _settings(given))
+        curve = train(out, _settings(given), films=films)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -104,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
         help="arguments of gymnasium.make, such as imagine=new",
     )
     parser.add_argument("--threads", type=int, help="of torch")
+    parser.add_argument("--films", type=int, default=2, help="how many episodes of each evaluation are filmed (2)")
     numbers = parser.add_argument_group("numbers", "see agents.settings.TrainSettings")
     defaults = {one.name: one.default for one in fields(TrainSettings)}
     for name, default in defaults.items():

@@ -63,7 +63,7 @@ def arrays(network: torch.nn.Module) -> dict[str, Any]:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole run."""
     folder = tmp_path_factory.mktemp("runs") / "a"
-    training.train(folder, settings(), progress=False)
+    training.train(folder, settings(), progress=False, films=1)
     return folder
 
 
@@ -75,18 +75,19 @@ def test_a_run_leaves_a_curve_policies_and_a_checkpoint(run: Path) -> None:
     assert_same(weights(run / "last"), weights(run / "checkpoints" / "000000192"))
     best = max(curve, key=lambda entry: (entry["truth"]["success"], entry["truth"]["spl"]))["steps"]
     assert_same(weights(run / "best"), weights(run / "checkpoints" / f"{best:09d}"))
+    assert len(list((run / "videos").glob("*.mp4"))) == 3
     events = EventAccumulator(str(run / "tensorboard")).Reload()
     assert [event.step for event in events.Scalars("truth/success")] == [64, 128, 192]
 
 
 def test_the_same_seed_gives_the_same_curve_and_weights(run: Path, tmp_path: Path) -> None:
-    training.train(tmp_path / "b", settings(), progress=False)
+    training.train(tmp_path / "b", settings(), progress=False, films=0)
     assert (tmp_path / "b" / "curve.json").read_text() == (run / "curve.json").read_text()
     assert_same(weights(tmp_path / "b" / "last"), weights(run / "last"))
 
 
 def test_another_seed_gives_another_curve(run: Path, tmp_path: Path) -> None:
-    training.train(tmp_path / "b", settings(seed=1, steps=64), progress=False)
+    training.train(tmp_path / "b", settings(seed=1, steps=64), progress=False, films=0)
     assert json.loads((tmp_path / "b" / "curve.json").read_text())[0] != json.loads((run / "curve.json").read_text())[0]
 
 
@@ -98,7 +99,7 @@ def test_a_run_that_was_interrupted_goes_on_as_if_it_was_not(
     whole = run
     if algorithm != "ppo":
         whole = tmp_path / "whole"
-        training.train(whole, wanted, progress=False)
+        training.train(whole, wanted, progress=False, films=0)
     folder, at = tmp_path / "b", 100  # in the middle of the second leg
 
     class Interrupting(training.Legs):
@@ -110,16 +111,16 @@ def test_a_run_that_was_interrupted_goes_on_as_if_it_was_not(
     with monkeypatch.context() as patched:
         patched.setattr(training, "Legs", Interrupting)
         with pytest.raises(KeyboardInterrupt):
-            training.train(folder, wanted, progress=False)
+            training.train(folder, wanted, progress=False, films=0)
     assert len(json.loads((folder / "curve.json").read_text())) == 1
-    training.train(folder, wanted, progress=False)
+    training.train(folder, wanted, progress=False, films=0)
     assert (folder / "curve.json").read_text() == (whole / "curve.json").read_text()
     assert_same(weights(folder / "last"), weights(whole / "last"))
 
 
 def test_a_finished_run_is_left_as_it_is(run: Path) -> None:
     before = (run / "checkpoint.pt").read_bytes()
-    curve = training.train(run, settings(), progress=False)
+    curve = training.train(run, settings(), progress=False, films=0)
     assert len(curve) == 3 and (run / "checkpoint.pt").read_bytes() == before
 
 
@@ -152,7 +153,7 @@ def test_what_is_exported_acts_as_the_agent_of_sb3(algorithm: str, actions: str)
 @pytest.mark.parametrize(("algorithm", "actions"), [("dqn", "discrete"), ("sac", "velocity")])
 def test_other_algorithms_train_and_go_on(algorithm: str, actions: str, tmp_path: Path) -> None:
     chosen = settings(algorithm=algorithm, actions=actions, steps=128, evaluate_every=64, evaluation_episodes=2)
-    curve = training.train(tmp_path, chosen, progress=False)
+    curve = training.train(tmp_path, chosen, progress=False, films=0)
     assert [entry["steps"] for entry in curve] == [64, 128]
     agent = make_algorithm(chosen, BridgedVecEnv(make_training(chosen)))
     RunFolder(tmp_path, chosen).resume(agent)
@@ -196,7 +197,7 @@ def test_the_schedule_reaches_the_task(tmp_path: Path, monkeypatch: pytest.Monke
             found.append({env.unwrapped.task.max_distance for env in self.training_env.get_attr("unwrapped")})
 
     monkeypatch.setattr(training, "Legs", Watching)
-    training.train(tmp_path, settings(near_first=3.0, steps=128), progress=False)
+    training.train(tmp_path, settings(near_first=3.0, steps=128), progress=False, films=0)
     assert found == [{3.0}, {30.0}]
 
 
@@ -221,13 +222,13 @@ def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any], message:
 def test_other_settings_and_damaged_checkpoints_are_refused(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "c")
     with pytest.raises(ValueError, match="seed"):
-        training.train(tmp_path / "c", settings(seed=9), progress=False)
+        training.train(tmp_path / "c", settings(seed=9), progress=False, films=0)
     (tmp_path / "c" / "checkpoint.pt").write_bytes(b"garbage")
     with pytest.raises(ValueError, match="damaged"):
-        training.train(tmp_path / "c", settings(), progress=False)
+        training.train(tmp_path / "c", settings(), progress=False, films=0)
     torch.save({"format": 99}, tmp_path / "c" / "checkpoint.pt")
     with pytest.raises(ValueError, match="format 99"):
-        training.train(tmp_path / "c", settings(), progress=False)
+        training.train(tmp_path / "c", settings(), progress=False, films=0)
 
 
 def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
