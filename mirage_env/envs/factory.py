@@ -47,6 +47,7 @@ def make(
     movers: int = 0,
     start_from: str = "rooms",
     num_start_views: int = 1,
+    obstacles: str = "all",
     up: str | Sequence[float] | None = None,
     habitat: Mapping[str, Any] | None = None,
     flatten: bool = True,
@@ -82,6 +83,8 @@ def make(
         start_from: "rooms", "mesh" or "habitat", where imagined worlds take their start views and goals.
         num_start_views: 1 to 8, how many true views an imagined world begins with: from the start, all round, at equal
             angles.
+        obstacles: "all" that an imagined world's memory holds is in the way, or only what a camera has "seen"; what was
+            imagined is shown then, but shuts off no way.
         up: the axis of scene files that points up, "y", "-z" or three numbers; None: as their stage_config.json says,
             else that of Habitat (z for a bare .glb). Of "mesh" alone.
         habitat: options of "habitat": scene_dataset, gpu_device_id and navmesh, see ``HabitatSimulator``, and
@@ -125,6 +128,7 @@ def make(
         movers=movers,
         start_from=start_from,
         num_start_views=num_start_views,
+        obstacles=obstacles,
         up=up,
         habitat=habitat,
     )

@@ -22,6 +22,7 @@ TRUE = ("rooms", "mesh", "habitat")
 MAX_START_VIEWS = 8
 IMAGINE = ("always", "new", "never")
 START_DEPTHS = ("estimated", "true")
+OBSTACLES = ("all", "seen")
 AGENT_RADIUS = 0.18
 """Metres."""
 COLOUR_SAMPLES = 4
@@ -44,6 +45,7 @@ def make_simulator(
     movers: int = 0,
     start_from: str = "rooms",
     num_start_views: int = 1,
+    obstacles: str = "all",
     up: str | Sequence[float] | None = None,
     habitat: Mapping[str, Any] | None = None,
 ) -> Simulator:
@@ -54,10 +56,12 @@ def make_simulator(
         latents: whether views must carry latents.
         memory: whether views must carry memory and visible.
         movers: how many move in each true home.
-        start_from, num_start_views, up, habitat: as ``make`` has them.
+        start_from, num_start_views, obstacles, up, habitat: as ``make`` has them.
     """
     _check_names(simulator, imagine, start_depth)
     _check_start(start_from, num_start_views)
+    if obstacles not in OBSTACLES:
+        raise ValueError(f"unknown obstacles {obstacles!r}; valid are {', '.join(OBSTACLES)}")
     if not isinstance(simulator, str):
         if movers:
             raise ValueError("movers are made for simulators by name; give them to your own: RoomsSimulator(movers=2)")
@@ -82,6 +86,7 @@ def make_simulator(
             imagine=cast(Any, imagine),
             start_depth=cast(Any, start_depth),
             num_start_views=num_start_views,
+            obstacles=cast(Any, obstacles),
         ),
     )
 

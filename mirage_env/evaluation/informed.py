@@ -46,6 +46,7 @@ class InformedSimulator(ImaginedSimulator):
             simulator.start_depth,
             simulator.seed,
             simulator.num_start_views,
+            simulator.obstacles,
         )
         self.true_collisions, self.true_views = true_collisions, true_views
         self._gridded: RGBMemory | None = None

@@ -21,6 +21,7 @@ from mirage_env.state import WorldState
 from mirage_env.world import Imagine, WorldModel
 
 StartDepth = Literal["estimated", "true"]
+Obstacles = Literal["all", "seen"]
 
 NEAREST_FLOOR = 0.5
 """Metres. A goal that imagined geometry covers is measured from the nearest free floor, if that is not farther off."""
@@ -92,6 +93,8 @@ class ImaginedSimulator:
         seed: of what is imagined from the next reset on; may be assigned.
         num_start_views: how many views of the source a world begins with, 1 or more: the start view, and others from
             its place at equal angles all round. Of a ``StartView`` there is one.
+        obstacles: "all" that the memory holds is in the way, or only what a camera has "seen": what was imagined is
+            shown then, but stops nobody, so that no way is shut off by a guess.
 
     Attributes:
         lighting: the light in which a world gets the image of a ``StartView``, from the next reset on; None: as it is.
@@ -109,6 +112,7 @@ class ImaginedSimulator:
         start_depth: StartDepth = "estimated",
         seed: int = 0,
         num_start_views: int = 1,
+        obstacles: Obstacles = "all",
     ) -> None:
         if num_start_views < 1:
             raise ValueError(f"a world begins with at least 1 view, got num_start_views {num_start_views!r}")
@@ -118,6 +122,8 @@ class ImaginedSimulator:
             raise ValueError(f"imagine must be one of {', '.join(get_args(Imagine))}, got {imagine!r}")
         if start_depth not in get_args(StartDepth):
             raise ValueError(f"start_depth must be one of {', '.join(get_args(StartDepth))}, got {start_depth!r}")
+        if obstacles not in get_args(Obstacles):
+            raise ValueError(f"obstacles must be one of {', '.join(get_args(Obstacles))}, got {obstacles!r}")
         self.world = world
         self.source = source
         self.camera = Camera() if camera is None else camera
@@ -127,6 +133,7 @@ class ImaginedSimulator:
         self.start_depth: StartDepth = start_depth
         self.seed = int(seed)
         self.num_start_views = int(num_start_views)
+        self.obstacles: Obstacles = obstacles
         self.lighting: Lighting | None = None
         self._now: ImaginedSnapshot | None = None
         self._navigation: tuple[OccupancyGrid, float, GridNavigation] | None = None
@@ -178,7 +185,8 @@ class ImaginedSimulator:
             frame = self.world.frame(state)
         else:
             state, frame = self.world.step(state, pose, self.imagine)
-        self._now = ImaginedSnapshot(state, place, OccupancyGrid(floor_height), frame, opening)
+        occupancy = OccupancyGrid(floor_height, guesses_block=self.obstacles == "all")
+        self._now = ImaginedSnapshot(state, place, occupancy, frame, opening)
         return frame
 
     def step(self, motion: Motion) -> tuple[Frame, bool]:

@@ -66,6 +66,7 @@ class OccupancyGrid:
         stood: (H, W) bool, cells that an agent's body filled, see ``standing``. Read-only.
         tokens: how many of the memory's tokens were rasterised.
         removed: how many the memory had removed by then.
+        guesses_block: whether what was imagined is in the way.
     """
 
     floor_height: float
@@ -79,6 +80,7 @@ class OccupancyGrid:
     stood: Array = field(default_factory=_no_cells)
     tokens: int = 0
     removed: int = 0
+    guesses_block: bool = True
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.floor_height):
@@ -88,8 +90,8 @@ class OccupancyGrid:
 
     @property
     def obstacle(self) -> Array:
-        """Cells (H, W) in which something stands. What was imagined does not where a camera saw the floor."""
-        return _frozen(self.solid | self.guessed & ~self.clear)
+        """Cells (H, W) in which something stands. What was imagined does not where a camera saw the floor, or at all."""
+        return _frozen(self.solid | self.guessed & ~self.clear) if self.guesses_block else self.solid
 
     @property
     def blocked(self) -> Array:
@@ -99,9 +101,8 @@ class OccupancyGrid:
     def blocks_as(self, other: OccupancyGrid) -> bool:
         """Whether the same cells of the same lattice are blocked, as is plain to see: grids that may differ do not."""
         place = (self.row, self.column, self.cell) == (other.row, other.column, other.cell)
-        return place and all(
-            getattr(self, name) is getattr(other, name) for name in ("solid", "guessed", "clear", "stood")
-        )
+        names = ("solid", "guessed", "clear", "stood") if self.guesses_block else ("solid", "stood")
+        return place and all(getattr(self, name) is getattr(other, name) for name in names)
 
     @property
     def origin(self) -> Array:

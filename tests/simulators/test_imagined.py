@@ -260,6 +260,28 @@ def test_an_agent_around_which_walls_are_imagined_stands_free_and_gets_away(worl
     assert not collided and view.pose[2, 3] == pytest.approx(0.75, abs=1e-4)
 
 
+@pytest.mark.parametrize("obstacles", ["all", "seen"])
+def test_walls_that_were_imagined_stop_nobody_where_only_seen_ones_count(world: WorldModel, obstacles: Any) -> None:
+    imagined = toy(world, start_depth="true", imagine="never", obstacles=obstacles)
+    imagined.reset("toy", AgentStart((0.0, 0.0, 2.0), 0.0))
+    state = imagined.snapshot().state
+    memory = state.memory.fork()
+    K = geometry.scale_intrinsics(SMALL.intrinsics, 1 / world.codec.stride)
+    pose = geometry.camera_pose((0.0, 0.0, 2.0), math.pi / 2, 1.25)  # a wall 1 m to the left, out of the camera's sight
+    latents = torch.zeros(world.codec.channels, 8, 8)
+    memory.write(latents, torch.full((8, 8), 1.0), K, pose, imagined=torch.ones(8, 8), merge=False)
+    imagined.restore(imagined.snapshot()._replace(state=dataclasses.replace(state, memory=memory)))
+    assert imagined.occupancy.guessed.any()
+    # What the camera saw, a cube and walls, is in the way all the same.
+    assert imagined.occupancy.obstacle[imagined.occupancy.solid].all()
+    there = np.array([-1.6, 0.0, 2.0])
+    straight = imagined.geodesic_distance((0.0, 0.0, 2.0), there)
+    imagined.step(FloorMotion(turn=math.pi / 2))
+    hits = [imagined.step(FloorMotion(0.25))[1] for _ in range(6)]
+    assert any(hits) is (obstacles == "all")
+    assert (straight > 1.7) is (obstacles == "all")
+
+
 # Its states are values.
 
 
@@ -349,6 +371,7 @@ def test_names_and_numbers_that_make_no_sense_are_refused(world: WorldModel, pho
     wrong: list[tuple[Any, str]] = [
         (lambda: ImaginedSimulator(world, imagine="sometimes"), "imagine must be one of"),  # type: ignore[arg-type]
         (lambda: ImaginedSimulator(world, start_depth="maybe"), "start_depth must be one of"),  # type: ignore[arg-type]
+        (lambda: ImaginedSimulator(world, obstacles="none"), "obstacles must be one of"),  # type: ignore[arg-type]
         (lambda: ImaginedSimulator(world, agent_radius=-1), "agent_radius"),
         (simulator.reset, "StartView"),
         (lambda: simulator.reset("toy"), "StartView"),
