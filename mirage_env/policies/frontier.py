@@ -13,7 +13,8 @@ from mirage_env.envs.actions import MOVE_FORWARD, STOP, TURN_LEFT, TURN_RIGHT
 from mirage_env.geometry import Array
 from mirage_env.policies.base import discrete_steps
 from mirage_env.policies.known_floor import KnownFloor, Plan, bumped, look, nothing_known, plan, settle
-from mirage_env.tasks.seen_floor import CELL
+from mirage_env.simulators.base import Camera
+from mirage_env.tasks.seen_floor import CELL, no_floor
 
 PATIENCE = 5
 """Steps after which a way is searched anew."""
@@ -47,6 +48,8 @@ class FrontierPolicy:
         """Forget what was seen."""
         self._known: KnownFloor | None = None
         self._way: Array | None = None
+        self._target: Array | None = None
+        self._again = False
         self._age = 0
         self._last: tuple[Array, float, int] | None = None
 
@@ -55,7 +58,10 @@ class FrontierPolicy:
         env, camera = self.env, self.env.simulator.camera
         assert env.view is not None
         position, yaw = geometry.agent_pose(env.view.pose, camera.height)
-        known = nothing_known(position[1]) if self._known is None else self._known
+        known = self._known
+        if known is None:
+            # The floor below the first picture is not worth turning round for: it is seen in passing.
+            known = settle(nothing_known(position[1]), position, float(position[1]), _blind(camera))
         known = self._after_bump(look(known, env.view, camera), position)
         goal = env.goal
         if goal is not None and math.dist(goal[::2], position[::2]) <= self.stop_within:
@@ -86,21 +92,29 @@ class FrontierPolicy:
         self, known: KnownFloor, position: Array, yaw: float, goal: Array | None
     ) -> tuple[KnownFloor, Array | None]:
         """A way (N, 3) to the goal or to a frontier; None where there is neither."""
-        height = float(position[1])
+        simulator, blind = self.env.simulator, _blind(self.env.simulator.camera)
         if goal is not None:
-            way = _way(plan(known, height, self.env.simulator.agent_radius), position, goal)
+            way = _way(plan(known, position, simulator.agent_radius, blind), position, goal)
             if way is not None:
                 return known, way
         while True:
-            there = plan(known, height, self.env.simulator.agent_radius)
-            target = _best_frontier(there, position, yaw, self.forward_step, self._turn)
+            there = plan(known, position, simulator.agent_radius, blind)
+            target = self._target if _is_frontier(there, self._target) else None
+            if target is None:
+                target = _best_frontier(there, position, yaw, self.forward_step, self._turn, blind)
+            self._target = target
+            if target is None and not self._again:
+                # Once more, for the floor on which it only stood, and for what it gave up.
+                height = float(position[1])
+                self._again, known = True, settle(known._replace(settled=no_floor(height)), position, height)
+                continue
             if target is None:
                 return known, None
             way = _way(there, position, target)
             if way is not None and math.dist(target[::2], position[::2]) >= NEAR:
                 return known, way
             # It was looked at from all the places on the way here, or no way leads there after all.
-            known = settle(known, target, height, NEAR)
+            known = settle(known, target, float(position[1]), NEAR)
 
     def _follow(self, way: Array, position: Array, yaw: float) -> int:
         """The action that leads along a way: to its first corner that is not yet reached."""
@@ -115,6 +129,19 @@ class FrontierPolicy:
         return TURN_LEFT if angle > 0 else TURN_RIGHT
 
 
+def _is_frontier(there: Plan, target: Array | None) -> bool:
+    """Whether a place (3,) still lies in a frontier."""
+    if target is None:
+        return False
+    row, column = np.floor((target[[2, 0]] - there.navigation.origin[::-1]) / CELL).astype(np.int64)
+    return bool(there.frontier[row, column])
+
+
+def _blind(camera: Camera) -> float:
+    """Metres ahead up to which the floor lies below the picture."""
+    return camera.height * float(camera.intrinsics[1, 1]) / (camera.resolution / 2)
+
+
 def _way(there: Plan, position: Array, target: Array) -> Array | None:
     """Corners (N, 3) of a way from position to target, each taken for the free floor nearest to it; None: no way."""
     navigation = there.navigation
@@ -125,7 +152,9 @@ def _way(there: Plan, position: Array, target: Array) -> Array | None:
     return way if len(way) else None
 
 
-def _best_frontier(there: Plan, position: Array, yaw: float, forward_step: float, turn: float) -> Array | None:
+def _best_frontier(
+    there: Plan, position: Array, yaw: float, forward_step: float, turn: float, blind: float
+) -> Array | None:
     """A frontier's cell (3,), the nearest one of the frontier that is long for its steps; None: none can be reached."""
     navigation, cells = there.navigation, np.argwhere(there.frontier)
     if not len(cells):
@@ -139,5 +168,8 @@ def _best_frontier(there: Plan, position: Array, yaw: float, forward_step: float
     z, x = ((cells + 0.5) * CELL + navigation.origin[::-1]).T
     bearing = np.arctan2(position[0] - x, position[2] - z)
     steps = distance / forward_step + np.abs(np.remainder(bearing - yaw + math.pi, math.tau) - math.pi) / turn
-    best = int((there.frontier[tuple(cells.T)] / (steps + EFFORT)).argmax())
+    worth = there.frontier[tuple(cells.T)] / (steps + EFFORT)
+    # Going to floor that lies below the picture does not show it: it is left for when nothing else is.
+    worth *= np.where(np.hypot(x - position[0], z - position[2]) < blind, 1e-3, 1.0)
+    best = int(worth.argmax())
     return np.array([x[best], position[1], z[best]]) if math.isfinite(steps[best]) else None

@@ -97,8 +97,12 @@ def solid_in_view(depth: Array, pose: Array, K: Array, camera_height: float) -> 
     return (row, column), shown
 
 
-def plan(known: KnownFloor, height: float, radius: float) -> Plan:
-    """What is known of the storey of feet at this height, for an agent of this radius."""
+def plan(known: KnownFloor, position: Array, radius: float, blind: float) -> Plan:
+    """What is known of the storey on which an agent of this radius stands at ``position`` (3,).
+
+    Frontiers border on floor that it knows a way to; what is within ``blind`` metres counts as a way for that.
+    """
+    height = float(position[1])
     layers = [layer for layer in known if layer.cells.size]
     low = np.min([layer.corner for layer in layers], axis=0) - MARGIN
     high = np.max([layer.corner + layer.cells.shape[1:] for layer in layers], axis=0) + MARGIN
@@ -107,7 +111,12 @@ def plan(known: KnownFloor, height: float, radius: float) -> Plan:
     free = navigation.navigable
     found = seen | settled
     parts = np.zeros(free.shape, dtype=np.int32)
-    label(free & ~found & binary_dilation(found & free), np.ones((3, 3)), output=parts)
+    row, column = np.floor(position[[2, 0]] / CELL).astype(np.int64) - low
+    rows, columns = np.ogrid[: free.shape[0], : free.shape[1]]
+    near = (rows - row) ** 2 + (columns - column) ** 2 <= (blind / CELL) ** 2
+    label(free & (found | near), output=parts)
+    beside: Array = binary_dilation(found & np.isin(parts, parts[near & (parts > 0) & found]))
+    label(free & ~found & beside, np.ones((3, 3)), output=parts)
     sizes = np.bincount(parts.ravel())
     sizes[0] = 0
     return Plan(navigation, np.where(sizes >= SMALLEST, sizes, 0)[parts])

@@ -55,7 +55,7 @@ def test_an_unknown_name_is_refused_with_the_valid_ones(name: str, env: Navigati
 
 
 def test_noise_must_be_a_probability(env: NavigationEnv) -> None:
-    with pytest.raises(ValueError, match="must be a probability, as in 'frontier:0.3', got 'random:much'"):
+    with pytest.raises(ValueError, match=r"must be a probability, as in .*, got 'random:much'"):
         make_policy("random:much", env)
     with pytest.raises(ValueError, match="from 0 to 1, got 2"):
         make_policy("random:2", env)

@@ -67,5 +67,5 @@ def test_noise_replaces_as_many_actions_as_it_says(epsilon: float) -> None:
     assert isinstance(policy, Policy) and policy.policy.resets == 1  # type: ignore[attr-defined]
     by_chance = np.mean([policy.act(None, {}) != STOP for _ in range(2000)])
     assert by_chance == pytest.approx(epsilon, abs=0.03)
-    with pytest.raises(ValueError, match="probability from 0 to 1, got 1.5"):
+    with pytest.raises(ValueError, match=r"probability from 0 to 1, got 1\.5"):
         NoisyPolicy(Stop(), spaces.Discrete(4), 1.5, seed=0)
