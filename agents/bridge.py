@@ -54,7 +54,7 @@ class BridgedVecEnv(VecEnv):
         options = next(iter(self._options))
         if any(other != options for other in self._options):
             raise ValueError("the worlds of a vector share the options of a reset; set the same for all")
-        seeds = None if all(seed is None for seed in self._seeds) else self._seeds
+        seeds: Any = None if all(seed is None for seed in self._seeds) else self._seeds
         observations, infos = self.worlds.reset(seed=seeds, options=options or None)
         self.reset_infos = _of_each(infos, self.num_envs)
         self._reset_seeds()
@@ -84,7 +84,7 @@ class BridgedVecEnv(VecEnv):
 
     def get_images(self) -> Sequence[Array | None]:
         """The views (H, W, 3) uint8 of all worlds, decoded together."""
-        images = self.worlds.render()
+        images: Any = self.worlds.render()
         return [None] * self.num_envs if images is None else list(images)
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Walk episodes with a trained policy, in the world it was trained in or in the true one, and count what came of them."""
+"""Walk episodes with a trained policy, in the world it was trained in or in the true one, and count how they end."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class OccupancyGrid:
 
     @property
     def obstacle(self) -> Array:
-        """Cells (H, W) in which something stands. What was imagined does not where a camera saw the floor, or at all."""
+        """Cells (H, W) in which something stands. What was imagined does not, where a camera saw the floor."""
         return _frozen(self.solid | self.guessed & ~self.clear) if self.guesses_block else self.solid
 
     @property
