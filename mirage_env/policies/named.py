@@ -38,9 +38,9 @@ def make_policy(name: str | Path, env: gym.Env[Any, Any], seed: int = 0) -> Poli
         TypeError, ValueError: there is no such policy, or it does not fit the environment.
     """
     if isinstance(name, Path) or (isinstance(name, str) and (Path(name) / POLICY_FILE).is_file()):
-        from mirage_env.policies.learned import load_policy  # pyright: ignore[reportMissingImports]
+        from mirage_env.policies.learned import load_policy
 
-        return load_policy(Path(name))
+        return load_policy(name, seed)
     if not isinstance(name, str):
         raise TypeError(f"a policy is a name or a folder, got {type(name).__name__}")
     kind, colon, noise = name.partition(":")
