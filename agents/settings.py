@@ -16,7 +16,9 @@ OBSERVATIONS = {
     "explore": ("depth", "pose"),
 }
 """What agents look at unless they are told otherwise."""
-TRUTHS = ("rooms", "mesh", "habitat")
+IMAGINED = {"start_depth": "true", "num_start_views": 4, "obstacles": "seen"}
+"""How worlds to learn in are imagined unless ``env`` says otherwise: the room around the start is seen, with its depth,
+and what is imagined beyond shuts off no way, so that goals that can be reached in the truth can be reached there."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class TrainSettings:
         scenes: of the split or list that is trained in; the first ``homes`` of a split of rooms.
         homes: how many homes of the split are used, each 20 MB while it is kept ready; 0: all.
         max_episode_steps: after which training's episodes are cut off: those of stuck agents teach little.
-        env: other arguments of ``gymnasium.make``, by name.
+        env: other arguments of ``gymnasium.make``, by name; where worlds are imagined, beside ``IMAGINED``.
         evaluate_every: steps between evaluations in the truth, each of which leaves a checkpoint; rounded up to whole
             rollouts.
         evaluation_episodes: of each.
@@ -98,6 +100,8 @@ class TrainSettings:
             raise ValueError("learning_rate must be above 0, gamma in (0, 1] and gae_lambda in [0, 1]")
         if not self.observations:
             object.__setattr__(self, "observations", OBSERVATIONS[self.task])
+        if self.simulator == "mirage":
+            object.__setattr__(self, "env", IMAGINED | dict(self.env))
         unknown = [key for key in self.observations if key not in KEYS]
         if unknown:
             raise ValueError(f"unknown observations {', '.join(unknown)}; valid are {', '.join(KEYS)}")

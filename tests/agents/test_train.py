@@ -20,7 +20,7 @@ from agents.algorithms import learned, make_algorithm
 from agents.bridge import BridgedVecEnv
 from agents.legs import FAR, furthest_goal
 from agents.run_folder import RunFolder
-from agents.settings import TrainSettings
+from agents.settings import IMAGINED, TrainSettings
 from agents.worlds import make_training, make_truth
 from mirage_env.policies.learned import LearnedPolicy, check_fits, load_policy
 from tests.same_bits import assert_same
@@ -217,6 +217,12 @@ def test_the_schedule_reaches_the_task(tmp_path: Path, monkeypatch: pytest.Monke
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         settings(**wrong)
+
+
+def test_worlds_to_learn_in_begin_with_the_room_around_the_start() -> None:
+    assert settings(simulator="mirage", env={}).env == IMAGINED
+    assert settings(simulator="mirage", env={"num_start_views": 1}).env["num_start_views"] == 1
+    assert settings(env={}).env == {}
 
 
 def test_other_settings_and_damaged_checkpoints_are_refused(run: Path, tmp_path: Path) -> None:
