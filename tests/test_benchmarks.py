@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from benchmarks import (
+    agents_throughput,
     env_throughput,
     forks_and_snapshots,
     gpu_worlds,
@@ -188,6 +189,16 @@ def test_env_throughput(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "denoiser" not in parts["memory_never"]
     printed = capsys.readouterr().out
     assert "x singles" in printed and "by means" in printed
+
+
+def test_agents_throughput(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    report, case = tmp_path / "report.json", "true, depth"
+    monkeypatch.setattr(agents_throughput, "CASES", {case: agents_throughput.CASES[case]})
+    agents_throughput.main(["--quick", "--json", str(report)])
+    row = json.loads(report.read_text())["rows"][case]
+    assert row["steps"] == 16
+    assert row["share"] == pytest.approx(row["learning_steps_per_second"] / row["bare_steps_per_second"], rel=1e-4)
+    assert f"{case}: PPO" in capsys.readouterr().out
 
 
 def test_a_stopwatch_counts_the_own_time_of_parts() -> None:
