@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -17,6 +16,7 @@ from mirage_env.evaluation.films import write_mp4
 from mirage_env.evaluation.places import true_simulator
 from mirage_env.evaluation.trial import Trial, plan_episodes
 from mirage_env.evaluation.trial_pictures import film_frames
+from mirage_env.evaluation.trial_summary import OF_GOALS, values
 from mirage_env.evaluation.trials import walk
 from mirage_env.policies.learned import LearnedPolicy
 
@@ -61,9 +61,6 @@ class Judge:
 def summary(trials: Sequence[Trial]) -> dict[str, float]:
     """Means of the measures of navigation, and of what else the task tells."""
     ordered = sorted(trials, key=lambda trial: trial.index)
-    told: dict[str, list[Any]] = {"episodes": [len(ordered)]}
-    for name in ("success", "spl", "soft_spl", "distance_to_goal", "reward", "steps"):
-        told[name] = [getattr(trial, name) for trial in ordered]
-    for name in ordered[0].measures:
-        told[name] = [trial.measures[name] for trial in ordered]
-    return {name: float(np.mean(values)) for name, values in told.items()}
+    of_goals = () if ordered[0].goal is None else OF_GOALS
+    told = {name: values(ordered, name) for name in (*of_goals, "reward", "steps", *ordered[0].measures)}
+    return {"episodes": len(ordered), **{name: float(np.mean(found)) for name, found in told.items()}}

@@ -5,7 +5,7 @@ curve.json        one entry per leg: steps, what training saw, what the truth sa
 checkpoint.pt     the state after the last leg, to go on from
 checkpoints/N/    the policy after N steps; best/ and last/ are two of them
 tensorboard/      everything, for those who look on
-videos/N.mp4      an episode in the truth after N steps
+videos/N.mp4      episodes in the truth after N steps
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from agents.algorithms import learned
 from agents.checkpoint import load_checkpoint, save_checkpoint
 from agents.settings import TrainSettings
 from mirage_env.evaluation.provenance import plain, write_json
-from mirage_env.files import described_alike, writable_folder
+from mirage_env.files import atomic_write, described_alike, writable_folder
 from mirage_env.policies.learned import SETTINGS as POLICY_SETTINGS
+from mirage_env.policies.learned import WEIGHTS as POLICY_WEIGHTS
 from mirage_env.policies.learned import save_policy
 
 BEST_BY = {"pointnav": ("success", "spl"), "imagenav": ("success", "spl"), "explore": ("explored_area",)}
@@ -61,8 +62,8 @@ class RunFolder:
         """Let the agent go on from the last leg that was finished, if any was."""
         if not self.checkpoint.exists():
             return
+        found = read_curve(self.path / "curve.json")
         load_checkpoint(self.checkpoint, agent)
-        found = json.loads((self.path / "curve.json").read_text())
         self.curve = [entry for entry in found if entry["steps"] <= agent.num_timesteps]
 
     def logger(self, steps: int) -> Logger:
@@ -79,7 +80,7 @@ class RunFolder:
         policy = self.path / "checkpoints" / f"{steps:09d}"
         save_policy(policy, network, settings)
         self.curve = [one for one in self.curve if one["steps"] < steps] + [dict(entry)]
-        write_json_list(self.path / "curve.json", self.curve)
+        write_curve(self.path / "curve.json", self.curve)
         best = max(self.curve, key=self._merit)
         for name, chosen in (("best", int(best["steps"])), ("last", steps)):
             copy_policy(self.path / "checkpoints" / f"{chosen:09d}", self.path / name)
@@ -89,20 +90,24 @@ class RunFolder:
         return tuple(entry["truth"].get(name) or 0.0 for name in BEST_BY[self.settings.task])
 
 
-def write_json_list(path: Path, entries: list[dict[str, Any]]) -> None:
-    """A list of entries as JSON, one a line."""
-    from mirage_env.files import atomic_write
-
+def write_curve(path: Path, entries: list[dict[str, Any]]) -> None:
+    """The entries as a list in JSON, one a line."""
     with atomic_write(path) as temporary:
         temporary.write_text("[\n" + ",\n".join(json.dumps(plain(entry)) for entry in entries) + "\n]\n")
 
 
+def read_curve(path: Path) -> list[dict[str, Any]]:
+    """What ``write_curve`` wrote; ValueError where it is damaged or missing."""
+    try:
+        found = json.loads(path.read_text())
+        assert all(isinstance(entry["steps"], int) and isinstance(entry["truth"], dict) for entry in found)
+    except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
+        raise ValueError(f"the curve {path} is missing or damaged ({type(error).__name__}); train anew") from None
+    return found
+
+
 def copy_policy(source: Path, target: Path) -> None:
-    """Make ``target`` the policy of ``source``; there is never half of one."""
-    if not (source / POLICY_SETTINGS).exists():
-        return
-    fresh = target.with_name(f".{target.name}.tmp")
-    shutil.rmtree(fresh, ignore_errors=True)
-    shutil.copytree(source, fresh)
-    shutil.rmtree(target, ignore_errors=True)
-    fresh.rename(target)
+    """Make ``target`` the policy of ``source``: another checkpoint of the same run, so that its files may mix."""
+    for name in (POLICY_WEIGHTS, POLICY_SETTINGS):
+        with atomic_write(target / name) as temporary:
+            shutil.copyfile(source / name, temporary)

@@ -7,7 +7,7 @@ from typing import Any
 
 import gymnasium as gym
 
-import mirage_env  # registers the environments
+import mirage_env  # noqa: F401  registers the environments
 from agents.settings import TrainSettings
 from mirage_env.envs.navigation import NavigationEnv
 from mirage_env.envs.vector import NavigationVectorEnv
@@ -16,8 +16,6 @@ from mirage_env.simulators.rooms.splits import resolve_scenes
 
 ONLY_IMAGINED = ("imagine", "start_depth", "start_from", "num_start_views", "obstacles")
 """Arguments of ``gymnasium.make`` that a true world has no use for."""
-
-__all__ = ["keep_ready", "make_training", "make_truth", "mirage_env", "some_of"]
 
 
 def some_of(scenes: Any, count: int, simulator: str) -> Any:

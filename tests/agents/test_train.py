@@ -229,6 +229,11 @@ def test_other_settings_and_damaged_checkpoints_are_refused(run: Path, tmp_path:
     shutil.copytree(run, tmp_path / "c")
     with pytest.raises(ValueError, match="seed"):
         training.train(tmp_path / "c", settings(seed=9), progress=False, films=0)
+    curve = (tmp_path / "c" / "curve.json").read_text()
+    (tmp_path / "c" / "curve.json").write_text("[1")
+    with pytest.raises(ValueError, match=r"curve .* is missing or damaged"):
+        training.train(tmp_path / "c", settings(), progress=False, films=0)
+    (tmp_path / "c" / "curve.json").write_text(curve)
     (tmp_path / "c" / "checkpoint.pt").write_bytes(b"garbage")
     with pytest.raises(ValueError, match="damaged"):
         training.train(tmp_path / "c", settings(), progress=False, films=0)
