@@ -49,6 +49,13 @@ def test_photo(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "the fork at the photo still holds" in capsys.readouterr().out
 
 
+def test_trained_policy(capsys: pytest.CaptureFixture[str]) -> None:
+    load("03_trained_policy").main(["--scenes", "toy", "--episodes", "2"])
+    shown = capsys.readouterr().out
+    assert "PointNav, trained with" in shown and "'simulator': 'mirage'" in shown
+    assert "success" in shown.splitlines()[-1] and "over 2 episodes" in shown
+
+
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
 def test_examples_are_short(path: Path) -> None:
     assert len(path.read_text().splitlines()) < 80
