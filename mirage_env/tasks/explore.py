@@ -10,12 +10,12 @@ import numpy as np
 
 from mirage_env import geometry
 from mirage_env.geometry import Array
-from mirage_env.simulators.base import AgentStart, Camera, Simulator, View
+from mirage_env.simulators.base import Camera, Simulator, View
 from mirage_env.simulators.reachable import FloorCells, reachable_floor
-from mirage_env.tasks.episode import Episode, sample_start
+from mirage_env.tasks.episode import Episode
+from mirage_env.tasks.goalless import Goalless
 from mirage_env.tasks.progress import Progress
 from mirage_env.tasks.seen_floor import CELL, SeenFloor, frozen, no_floor, see
-from mirage_env.tasks.task import Task
 
 
 class Exploration(NamedTuple):
@@ -50,7 +50,7 @@ class Exploration(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Explore(Task):
+class Explore(Goalless):
     """See new floor, and call stop, which ends the episode, when nothing is left to be seen. See ``Task``.
 
     reward = reward_per_m2 · (newly seen floor in m²) − slack
@@ -69,7 +69,6 @@ class Explore(Task):
     """
 
     name: ClassVar[str] = "Explore"
-    has_goal: ClassVar[bool] = False
     stop_ends: ClassVar[bool] = True
 
     reward_per_m2: float = 1.0
@@ -81,25 +80,6 @@ class Explore(Task):
                 "Explore needs a finite reward_per_m2 > 0 and a finite slack, "
                 f"got {self.reward_per_m2!r} and {self.slack!r}"
             )
-
-    def sample_episode(
-        self,
-        simulator: Simulator,
-        scene: Any,
-        rng: np.random.Generator,
-        start: AgentStart | None = None,
-        goal: Array | None = None,
-    ) -> Episode:
-        """A place in this scene, uniform over its floor, and any yaw."""
-        if start is None:
-            simulator.reset(scene)
-            start = sample_start(simulator, rng)
-        return Episode(scene, start)
-
-    def choose_goal(
-        self, simulator: Simulator, position: Array, rng: np.random.Generator, goal: Array | None = None
-    ) -> None:
-        """None."""
 
     def begin(
         self, simulator: Simulator, source: Simulator | None, view: View, episode: Episode, rng: np.random.Generator
@@ -127,10 +107,6 @@ class Explore(Task):
         if not (shaped and corners and state.cells.dtype == state.true_cells.dtype == np.bool_):
             raise ValueError("the floor that was seen is damaged")
         return state
-
-    def succeeded(self, now: Progress) -> bool:
-        """Never: there is no goal."""
-        return False
 
     def reward(self, before: Progress, now: Progress) -> float:
         """See the class."""
