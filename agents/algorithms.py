@@ -14,7 +14,7 @@ from torch import nn
 
 import mirage_env
 from agents.extractor import ViewExtractor
-from agents.settings import TrainSettings
+from agents.settings import TASKS, TrainSettings
 from mirage_env.policies.learned import CATEGORICAL, GAUSSIAN, GREEDY, SQUASHED, PolicySettings
 from mirage_env.policies.network import PolicyNetwork
 
@@ -75,7 +75,7 @@ def learned(agent: BaseAlgorithm, settings: TrainSettings) -> tuple[PolicyNetwor
     linear = [one for part in layers for one in part.modules() if isinstance(one, nn.Linear)]
     space = agent.get_env().worlds.single_observation_space  # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue]
     described = PolicySettings(
-        task={"pointnav": "PointNav", "imagenav": "ImageNav", "explore": "Explore"}[settings.task],
+        task=TASKS[settings.task],
         observations=settings.observations,
         shapes={key: tuple(space[key].shape) for key in settings.observations},
         actions=settings.actions,

@@ -9,7 +9,7 @@ from typing import Any
 from mirage_env.envs.observations import KEYS
 
 ALGORITHMS = ("ppo", "recurrent-ppo", "dqn", "sac")
-TASKS = {"pointnav": "Mirage/PointNav-v0", "imagenav": "Mirage/ImageNav-v0", "explore": "Mirage/Explore-v0"}
+TASKS = {"pointnav": "PointNav", "imagenav": "ImageNav", "explore": "Explore"}
 OBSERVATIONS = {
     "pointnav": ("depth", "pointgoal"),
     "imagenav": ("latent", "goal_latent"),
@@ -117,7 +117,7 @@ class TrainSettings:
     @property
     def env_id(self) -> str:
         """For ``gymnasium.make_vec``."""
-        return TASKS[self.task]
+        return f"Mirage/{TASKS[self.task]}-v0"
 
     @property
     def truth(self) -> str:

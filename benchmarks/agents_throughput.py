@@ -53,7 +53,7 @@ def measure(case: dict[str, Any], worlds: int, rollouts: int, homes: int, seed: 
     agent, recorder = make_algorithm(settings, bridge), Recorder()
     steps = rollouts * settings.rollout * worlds
     agent.learn(settings.rollout * worlds)  # what is made on first use is made now
-    agent.env.seed(seed)  # type: ignore[union-attr]
+    bridge.seed(seed)
     agent._last_obs = None
     agent._last_episode_starts = np.ones(worlds, dtype=bool)
     began = time.perf_counter()

@@ -12,10 +12,8 @@ from typing import Any
 from mirage_env.envs.navigation import NavigationEnv
 from mirage_env.envs.registration import ENTRY_POINTS
 from mirage_env.evaluation.trials import MakePolicy
-from mirage_env.policies.base import Policy
+from mirage_env.policies.base import POLICY_FILE, Policy
 
-POLICY = "policy.json"
-"""What makes a folder that of a policy."""
 CHECKPOINTS = "checkpoints"
 BODY = (
     "resolution",
@@ -73,10 +71,10 @@ def contestant(spec: str) -> Contestant:
     if not folder.is_dir():
         return _named(spec)
     for place in (folder, folder / "best", folder / "last"):
-        if (place / POLICY).is_file():
+        if (place / POLICY_FILE).is_file():
             return _learned(place)
     raise FileNotFoundError(
-        f"{folder} holds no {POLICY}, nor does best or last in it; give the folder of a trained policy"
+        f"{folder} holds no {POLICY_FILE}, nor does best or last in it; give the folder of a trained policy"
     )
 
 
@@ -88,7 +86,7 @@ def contestants(specs: Sequence[str]) -> list[Contestant]:
     """
     found: list[Contestant] = []
     for spec in specs:
-        kept = sorted(Path(spec).glob(f"{CHECKPOINTS}/*/{POLICY}"), key=lambda path: _steps(path) or 0)
+        kept = sorted(Path(spec).glob(f"{CHECKPOINTS}/*/{POLICY_FILE}"), key=lambda path: _steps(path) or 0)
         found += [_learned(path.parent) for path in kept] or [contestant(spec)]
     names = [one.name for one in found]
     twice = sorted({name for name in names if names.count(name) > 1})

@@ -10,6 +10,9 @@ from mirage_env.envs.actions import MOVE_FORWARD, TURN_LEFT
 from mirage_env.envs.navigation import NavigationEnv
 from mirage_env.simulators.base import FloorMotion
 
+POLICY_FILE = "policy.json"
+"""What a folder must hold to be that of a learned policy."""
+
 
 @runtime_checkable
 class Policy(Protocol):

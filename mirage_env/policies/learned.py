@@ -16,10 +16,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from mirage_env.files import atomic_write
+from mirage_env.policies.base import POLICY_FILE
 from mirage_env.policies.network import IMAGES, PolicyNetwork
 
 FORMAT = 1
-SETTINGS = "policy.json"
+SETTINGS = POLICY_FILE
 WEIGHTS = "policy.safetensors"
 
 CATEGORICAL, GAUSSIAN, SQUASHED, GREEDY = KINDS = ("categorical", "gaussian", "squashed", "greedy")
@@ -107,7 +108,7 @@ class LearnedPolicy:
 
 
 def save_policy(folder: str | Path, network: PolicyNetwork, settings: PolicySettings) -> None:
-    """Write ``policy.json`` and ``policy.safetensors``; the JSON, which names the weights' digest, comes last."""
+    """Write ``policy.json`` and ``policy.safetensors``, each whole or not at all; the JSON comes last."""
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}

@@ -8,13 +8,10 @@ from typing import Any
 
 import gymnasium as gym
 
-from mirage_env.policies.base import Policy
+from mirage_env.policies.base import POLICY_FILE, Policy
 from mirage_env.policies.frontier import FrontierPolicy
 from mirage_env.policies.shortest_path import ShortestPathFollower
 from mirage_env.policies.simple import ForwardPolicy, NoisyPolicy, RandomPolicy
-
-POLICY_FILE = "policy.json"
-"""What a folder must hold to be that of a learned policy."""
 
 _NAMED: dict[str, Callable[[gym.Env[Any, Any], int], Policy]] = {
     "random": lambda env, seed: RandomPolicy(env.action_space, seed),
