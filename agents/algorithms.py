@@ -9,6 +9,7 @@ from gymnasium import spaces
 from sb3_contrib import RecurrentPPO
 from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
@@ -27,7 +28,7 @@ def make_algorithm(settings: TrainSettings, worlds: VecEnv) -> BaseAlgorithm:
     }
     common: dict[str, Any] = {
         "env": worlds,
-        "learning_rate": settings.learning_rate,
+        "learning_rate": LinearSchedule(settings.learning_rate, settings.final_rate * settings.learning_rate, 1.0),
         "gamma": settings.gamma,
         "batch_size": settings.batch_size,
         "seed": settings.seed,

@@ -44,6 +44,7 @@ class TrainSettings:
         evaluation_homes: how many of them.
         evaluation_max_steps: after which an evaluation's episode is cut off.
         learning_rate, gamma, batch_size: of the algorithm.
+        final_rate: what is left of the learning rate at the end, to which it falls in a straight line; 1: all of it.
         rollout: steps of each world between updates (PPO).
         epochs, gae_lambda, entropy, clip: PPO's.
         buffer: transitions that DQN and SAC keep.
@@ -72,7 +73,8 @@ class TrainSettings:
     evaluation_scenes: Any = "val"
     evaluation_homes: int = 20
     evaluation_max_steps: int = 500
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-3
+    final_rate: float = 0.1
     gamma: float = 0.99
     batch_size: int = 128
     rollout: int = 64
@@ -98,6 +100,8 @@ class TrainSettings:
             _whole(name, getattr(self, name), 0)
         if not self.learning_rate > 0 or not 0 < self.gamma <= 1 or not 0 <= self.gae_lambda <= 1:
             raise ValueError("learning_rate must be above 0, gamma in (0, 1] and gae_lambda in [0, 1]")
+        if not 0 <= self.final_rate <= 1:
+            raise ValueError(f"final_rate must be in [0, 1], got {self.final_rate!r}")
         if not self.observations:
             object.__setattr__(self, "observations", OBSERVATIONS[self.task])
         if self.simulator == "mirage":

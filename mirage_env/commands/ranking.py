@@ -23,8 +23,8 @@ def add_ranking(kinds: Any, common: argparse.ArgumentParser) -> None:
         nargs="+",
         required=True,
         metavar="POLICY",
-        help="at least three: names (random, forward, frontier, shortest-path, with noise shortest-path:0.3), folders "
-        "of policies, and runs, whose checkpoints all take part",
+        help="at least three: names (random, forward, bounce, frontier, shortest-path, with noise shortest-path:0.3), "
+        "folders of policies, and runs, whose checkpoints all take part",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the report")
     parser.add_argument("--simulator", default="rooms", metavar="NAME", help="the truth: rooms, mesh or habitat")

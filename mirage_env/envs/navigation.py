@@ -180,7 +180,11 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
             seen: what ``Simulator.step`` gave; None where there was no motion.
         """
         before = self._episode()
-        now = dataclasses.replace(before, stopped=command.stop, collided=False, steps=before.steps + 1)
+        assert self._view is not None
+        left_pose = np.array(self._view.pose, dtype=np.float32)
+        now = dataclasses.replace(
+            before, stopped=command.stop, collided=False, steps=before.steps + 1, left_pose=left_pose
+        )
         if seen is not None:
             self._view, collided = seen
             if "rgb" in self.observations.keys:
@@ -331,7 +335,10 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         episode = self._episode()
         assert self._view is not None
         height, sensed = self.simulator.camera.height, self.randomiser.sensed(self._view.pose, episode)
-        moment = Moment(self._view, episode.start_pose, height, episode.goal, episode.state, sensed)
+        left = episode.left_pose
+        if left is not None:
+            left = self.randomiser.sensed(left, dataclasses.replace(episode, steps=episode.steps - 1))
+        moment = Moment(self._view, episode.start_pose, height, episode.goal, episode.state, sensed, left)
         return self.observations.observe(moment)
 
     def _info(self) -> dict[str, Any]:

@@ -11,6 +11,8 @@
     imagegoal  (H, W, 3) uint8    the view at the goal, the same through an episode; of ImageNav
     goal_latent (C, h, w) float32 latents of that view, for policies that look at latents; of ImageNav
     pose       (4, 4) float32     T_start_camera: the camera in the frame of the episode's first camera
+    odometry   (3,) float32       what the last step did, in the floor plane: metres ahead, metres to the left, radians
+                                  to the left; zeros where the agent was blocked, and before the first step
 
 ``flatten`` makes a vector of everything that is no image, row by row (``numpy.ravel``): learning libraries take arrays
 with two or three axes for images, and stable-baselines3's checker warns about those that are not uint8.
@@ -62,6 +64,7 @@ class Moment(NamedTuple):
         goal: (3,) in metres, world frame, or None.
         state: the task's own, see ``Task.begin``.
         sensed: T_world_camera (4, 4) as the agent's sensors tell it; None: that of the view.
+        left: T_world_camera (4, 4) as they told it before the last step; None before the first.
     """
 
     view: Any
@@ -70,6 +73,7 @@ class Moment(NamedTuple):
     goal: Array | None
     state: Any = None
     sensed: Array | None = None
+    left: Array | None = None
 
     @property
     def pose(self) -> Array:
@@ -88,6 +92,18 @@ def pointgoal(pose: Array, camera_height: float, goal: Array) -> Array:
     position, yaw = geometry.agent_pose(pose, camera_height)
     right, _, back = geometry.rotation_y(yaw).T @ (np.asarray(goal, dtype=np.float64) - position)
     return np.array([min(math.hypot(right, back), MAX_DISTANCE), math.atan2(-right, -back)], dtype=np.float32)
+
+
+def odometry(left: Array, pose: Array) -> Array:
+    """Metres ahead, metres to the left, and radians to the left (3,) float32 between two poses, on the floor.
+
+    Args:
+        left, pose: T_world_camera (4, 4) before and after.
+    """
+    (before, yaw), (after, turned) = (geometry.agent_pose(one, 0.0) for one in (left, pose))
+    right, _, back = geometry.rotation_y(yaw).T @ (after - before)
+    turn = math.remainder(turned - yaw, math.tau)
+    return np.clip([-back, -right, turn], -MAX_DISTANCE, MAX_DISTANCE).astype(np.float32)
 
 
 def _rgb(moment: Moment) -> Array:
@@ -138,6 +154,10 @@ def _pose(moment: Moment) -> Array:
     return np.clip(T_start_camera, -MAX_DISTANCE, MAX_DISTANCE).astype(np.float32)
 
 
+def _odometry(moment: Moment) -> Array:
+    return np.zeros(3, dtype=np.float32) if moment.left is None else odometry(moment.left, moment.pose)
+
+
 def _image_box(layout: Layout) -> spaces.Box:
     return spaces.Box(0, 255, (layout.resolution, layout.resolution, 3), np.uint8)
 
@@ -165,6 +185,11 @@ def _pose_box(layout: Layout) -> spaces.Box:
     return spaces.Box(-MAX_DISTANCE, MAX_DISTANCE, (4, 4), np.float32)
 
 
+def _odometry_box(layout: Layout) -> spaces.Box:
+    high = np.array([MAX_DISTANCE, MAX_DISTANCE, math.pi], dtype=np.float32)
+    return spaces.Box(-high, high, dtype=np.float32)
+
+
 _KEYS: dict[str, tuple[Callable[[Layout], spaces.Box], Callable[[Moment], Array]]] = {
     "rgb": (_image_box, _rgb),
     "depth": (_depth_box, _depth),
@@ -174,8 +199,9 @@ _KEYS: dict[str, tuple[Callable[[Layout], spaces.Box], Callable[[Moment], Array]
     "pointgoal": (_pointgoal_box, _pointgoal),
     "pose": (_pose_box, _pose),
     "imagegoal": (_image_box, _imagegoal),
+    "odometry": (_odometry_box, _odometry),
 }
-KEYS = ("rgb", "depth", "latent", "memory", "visible", "pointgoal", "imagegoal", "pose", "goal_latent")
+KEYS = ("rgb", "depth", "latent", "memory", "visible", "pointgoal", "imagegoal", "pose", "odometry", "goal_latent")
 MEMORY_KEYS = frozenset({"memory", "visible"})
 LATENT_KEYS = MEMORY_KEYS | {"latent", "goal_latent"}
 GOAL_IMAGE_KEYS = frozenset({"imagegoal", "goal_latent"})

@@ -16,6 +16,7 @@ from mirage_env.policies.simple import ForwardPolicy, NoisyPolicy, RandomPolicy
 _NAMED: dict[str, Callable[[gym.Env[Any, Any], int], Policy]] = {
     "random": lambda env, seed: RandomPolicy(env.action_space, seed),
     "forward": lambda env, seed: ForwardPolicy(env),
+    "bounce": lambda env, seed: ForwardPolicy(env, bounces=True),
     "frontier": lambda env, seed: FrontierPolicy(env),
     "shortest-path": lambda env, seed: ShortestPathFollower(env),
 }
@@ -26,8 +27,8 @@ def make_policy(name: str | Path, env: gym.Env[Any, Any], seed: int = 0) -> Poli
     """A policy for an environment.
 
     Args:
-        name: "random", "forward", "frontier" or "shortest-path"; any of them with noise, such as "shortest-path:0.3",
-            which acts by chance with this probability; or the folder of a learned policy.
+        name: "random", "forward", "bounce", "frontier" or "shortest-path"; any of them with noise, such as
+            "shortest-path:0.3", which acts by chance with this probability; or the folder of a learned policy.
         env: the environment in which it is to act.
         seed: of what it does by chance.
 

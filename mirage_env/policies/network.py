@@ -8,6 +8,7 @@ Inputs are batches of what environments observe with ``flatten=False``, images w
     depth                (B, H, W)         nearest, mean and farthest of each cell
     pointgoal            (B, 2)            distances in three scales, cosine and sine
     pose                 (B, 4, 4)         place in the floor plane, cosine and sine of the heading
+    odometry             (B, 3)            in units of a step ahead and of a turn, and whether it is nothing
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ MAX_SIGHT = 10.0
 IMAGES = ("rgb", "imagegoal")
 LATENTS = ("latent", "memory", "goal_latent")
 MAPS = (*IMAGES, *LATENTS, "visible", "depth")
-VECTORS = {"pointgoal": 5, "pose": 4}
+VECTORS = {"pointgoal": 5, "pose": 4, "odometry": 4}
 """Observations that are no maps, and how many features each becomes."""
 
 
@@ -185,5 +186,8 @@ def _vector(key: str, seen: Tensor) -> Tensor:
         distance, angle = seen[:, 0], seen[:, 1]
         scales = (distance.clamp(max=MAX_SIGHT) / MAX_SIGHT, torch.log1p(distance), torch.exp(-2.0 * distance))
         return torch.stack([*scales, angle.cos(), angle.sin()], 1)
+    if key == "odometry":
+        still = torch.exp(-20.0 * seen.abs().sum(1, keepdim=True))
+        return torch.cat([4.0 * seen[:, :2], 6.0 * seen[:, 2:], still], 1)
     x, z = seen[:, 0, 3], seen[:, 2, 3]
     return torch.stack([x / MAX_SIGHT, z / MAX_SIGHT, seen[:, 0, 0], seen[:, 0, 2]], 1)

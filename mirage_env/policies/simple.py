@@ -46,23 +46,23 @@ class RandomPolicy:
 
 
 class ForwardPolicy:
-    """Goes straight on, and turns left by one step where it was blocked; never stops. Fulfils ``Policy``.
-
-    The field's forward-only baseline, kept from standing before the first wall.
+    """Goes straight on and never stops: the field's forward-only baseline, as in habitat-lab. Fulfils ``Policy``.
 
     Args:
         env: an environment with discrete actions.
+        bounces: whether it turns left by one step where it was blocked, rather than stand before the first wall.
     """
 
-    def __init__(self, env: gym.Env[Any, Any]) -> None:
+    def __init__(self, env: gym.Env[Any, Any], bounces: bool = False) -> None:
         discrete_steps(env, "a forward policy")
+        self.bounces = bool(bounces)
 
     def reset(self) -> None:
         """There is nothing to forget."""
 
     def act(self, obs: Any, info: dict[str, Any]) -> int:
-        """A step ahead or, after a collision, a turn."""
-        return TURN_LEFT if info["collided"] else MOVE_FORWARD
+        """A step ahead or, of one that bounces, a turn after a collision."""
+        return TURN_LEFT if self.bounces and info["collided"] else MOVE_FORWARD
 
 
 class NoisyPolicy:

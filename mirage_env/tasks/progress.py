@@ -29,6 +29,7 @@ class Progress:
         running: whether the episode goes on.
         state: the task's own, see ``Task.begin``.
         seed: of the episode: what is imagined in it, and what is random in its steps, follows from it.
+        left_pose: T_world_camera (4, 4) float32 of the view before the last step; None before the first.
     """
 
     goal: Array | None
@@ -44,6 +45,7 @@ class Progress:
     running: bool = True
     state: Any = None
     seed: int = 0
+    left_pose: Array | None = None
 
     @classmethod
     def begun(
@@ -86,4 +88,6 @@ class Progress:
             "start_pose": np.array(numbers["start_pose"], dtype=np.float32).reshape(4, 4),
             "position": np.array(numbers["position"], dtype=np.float64).reshape(3),
         }
+        if numbers.get("left_pose") is not None:
+            arrays["left_pose"] = np.array(numbers["left_pose"], dtype=np.float32).reshape(4, 4)
         return cls(**(numbers | arrays), state=state)

@@ -11,7 +11,9 @@ import torch
 from gymnasium import spaces
 
 from mirage_env import geometry
-from mirage_env.envs.observations import KEYS, Layout, Moment, make_observations, pointgoal
+from mirage_env.envs.actions import MOVE_FORWARD, TURN_LEFT
+from mirage_env.envs.factory import make_point_nav
+from mirage_env.envs.observations import KEYS, Layout, Moment, make_observations, odometry, pointgoal
 from mirage_env.frame import Frame
 from mirage_env.tasks.free_camera import FreeCamera
 from mirage_env.tasks.point_nav import PointNav
@@ -25,6 +27,7 @@ SHAPES = {
     "visible": (4, 4),
     "pointgoal": (2,),
     "pose": (4, 4),
+    "odometry": (3,),
 }
 
 
@@ -44,7 +47,8 @@ def moment() -> Moment:
         decode=lambda z, _: z.repeat_interleave(4, -1).repeat_interleave(4, -2),
     )
     start = geometry.camera_pose((0.0, 0.0, 1.0), 0.5 - math.pi / 2, 1.25).astype(np.float32)
-    return Moment(frame, start, 1.25, np.array([3.0, 0.0, -1.0]))
+    left = geometry.camera_pose((1.2, 0.0, 2.1), 0.4, 1.25).astype(np.float32)
+    return Moment(frame, start, 1.25, np.array([3.0, 0.0, -1.0]), left=left)
 
 
 @pytest.mark.parametrize("flatten", [False, True])
@@ -105,6 +109,30 @@ def test_pointgoal_is_where_the_agent_would_walk(
     assert seen[0] == pytest.approx(distance, abs=1e-5)
     assert math.remainder(seen[1] - angle, math.tau) == pytest.approx(0.0, abs=1e-5)
     assert make_observations("pointgoal", PointNav(), LAYOUT).space.contains(seen)
+
+
+@pytest.mark.parametrize("yaw", [0.0, 0.7, -3.1])
+def test_odometry_is_what_the_agent_did(yaw: float) -> None:
+    feet = np.array([0.3, 0.1, -0.8])
+    arrived = feet + 0.2 * geometry.forward(yaw) - 0.05 * geometry.forward(yaw + math.pi / 2)
+    before, after = geometry.camera_pose(feet, yaw, 1.3), geometry.camera_pose(arrived, yaw + 0.17, 1.3)
+    np.testing.assert_allclose(odometry(before, after), [0.2, -0.05, 0.17], atol=1e-6)
+
+
+def test_odometry_of_an_episode() -> None:
+    env = make_point_nav(simulator="rooms", scenes="toy", resolution=16, observations="odometry", turn_angle_deg=15)
+    observed, _ = env.reset(seed=0)
+    assert not observed.any()
+    observed, *_ = env.step(TURN_LEFT)
+    np.testing.assert_allclose(observed, [0, 0, math.radians(15)], atol=1e-5)
+    for _ in range(60):
+        observed, *_, info = env.step(MOVE_FORWARD)
+        if not info["collided"]:
+            np.testing.assert_allclose(observed, [0.25, 0, 0], atol=1e-4)
+    assert info["collided"] and observed[0] < 0.2
+    kept = env.snapshot()
+    env.step(TURN_LEFT)
+    np.testing.assert_array_equal(env.restore(kept)[0], observed)
 
 
 def test_one_bare_string_gives_its_box(moment: Moment) -> None:

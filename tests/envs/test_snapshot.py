@@ -21,7 +21,7 @@ from tests.same_bits import assert_same
 from tests.small_world import small_world
 
 SIZE = 32
-KEYS = ("rgb", "depth", "memory", "visible", "pose")
+KEYS = ("rgb", "depth", "memory", "visible", "pose", "odometry")
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ from tests.same_bits import assert_same
 from tests.small_world import small_world
 
 SIZE = 32
-KEYS = ("rgb", "depth", "latent", "memory", "visible", "pointgoal", "pose")
+KEYS = ("rgb", "depth", "latent", "memory", "visible", "pointgoal", "pose", "odometry")
 WALK = np.array([[1, 2, 3], [1, 1, 2], [2, 1, 1], [1, 3, 0], [3, 1, 1], [1, 1, 1], [2, 2, 1], [1, 0, 1], [1, 1, 3]])
 """Actions of three worlds; some of them stop."""
 MODES = list(AutoresetMode)

@@ -15,6 +15,7 @@ SHAPES = {
     "depth": (64, 64),
     "pointgoal": (2,),
     "pose": (4, 4),
+    "odometry": (3,),
 }
 
 

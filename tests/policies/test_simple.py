@@ -39,7 +39,7 @@ def test_chance_depends_on_its_seed_alone() -> None:
 
 def test_going_straight_on_leads_round_a_room() -> None:
     env = make_explore(simulator="rooms", scenes="toy", resolution=32, observations="pose")
-    policy = ForwardPolicy(env)
+    policy = ForwardPolicy(env, bounces=True)
     observed, info = env.reset(seed=0)
     taken = []
     for _ in range(80):
@@ -47,6 +47,8 @@ def test_going_straight_on_leads_round_a_room() -> None:
         assert taken[-1] == (TURN_LEFT if info["collided"] else MOVE_FORWARD)
         observed, *_, info = env.step(taken[-1])
     assert {*taken} == {MOVE_FORWARD, TURN_LEFT} and info["path_length"] > 5
+    only = ForwardPolicy(env)
+    assert [only.act(observed, {"collided": blocked}) for blocked in (False, True)] == [MOVE_FORWARD] * 2
     with pytest.raises(ValueError, match="a forward policy takes discrete actions"):
         ForwardPolicy(make_explore(simulator="rooms", scenes="toy", resolution=32, actions="velocity"))
 
