@@ -17,6 +17,7 @@ from mirage_env import geometry
 from mirage_env.envs.actions import Actions, Command
 from mirage_env.envs.beginning import begin_episode
 from mirage_env.envs.checks import RENDER_MODES, check_actions_fit, check_max_episode_steps, check_render_mode
+from mirage_env.envs.local_map import remembered
 from mirage_env.envs.observations import Moment, make_observations
 from mirage_env.envs.options import ResetOptions, check_options
 from mirage_env.envs.playlist import Listed, Playlist, Turn, listed_episode
@@ -141,7 +142,8 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         position = self._agent_position()
         distance = self._distance_to_goal(position, goal)
         state = self.task.begin(self.simulator, source, self._view, episode, self.np_random)
-        self._progress = Progress.begun(goal, np.array(self._view.pose), position, distance, state, number)
+        progress = Progress.begun(goal, np.array(self._view.pose), position, distance, state, number)
+        self._progress = self._remembering(progress)
         return self._observe(), self._info()
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -191,7 +193,9 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
                 self._view.rgb  # noqa: B018  (first, for true views are rendered with their depth)
             position = self._agent_position()
             state = self.task.advance(now.state, self._view, self.simulator.camera)
-            now = now.moved(position, self._distance_to_goal(position, now.goal), bool(collided), state)
+            now = self._remembering(
+                now.moved(position, self._distance_to_goal(position, now.goal), bool(collided), state)
+            )
         truncated = self.max_episode_steps is not None and now.steps >= self.max_episode_steps
         self._progress = dataclasses.replace(now, running=not (now.stopped or truncated))
         reward = self.task.reward(before, self._progress)
@@ -263,7 +267,8 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         check_randomised_alike(snapshot.randomisation, self.randomiser.settings)
         with self.randomiser.equipped(snapshot.progress.seed):
             self._view = self.simulator.restore(snapshot.world)
-        self._progress = snapshot.progress
+        progress = snapshot.progress
+        self._progress = self._remembering(progress) if progress.floor is None else progress
         if listed is not None:
             self._playing, self._turn = listed.playing, listed.turn
         self.np_random.bit_generator.state = copy.deepcopy(snapshot.generator)
@@ -328,6 +333,14 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
             raise ResetNeeded("no episode has begun; call reset()")
         return self._progress
 
+    def _remembering(self, now: Progress) -> Progress:
+        """With the floor that the present view shows, where that is observed."""
+        if "local_map" not in self.observations.keys:
+            return now
+        assert self._view is not None
+        sensed, camera = self.randomiser.sensed(self._view.pose, now), self.simulator.camera
+        return dataclasses.replace(now, floor=remembered(now.floor, self._view, sensed, camera))
+
     def _succeeded(self) -> bool:
         return self.task.succeeded(self._episode())
 
@@ -338,7 +351,9 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         left = episode.left_pose
         if left is not None:
             left = self.randomiser.sensed(left, dataclasses.replace(episode, steps=episode.steps - 1))
-        moment = Moment(self._view, episode.start_pose, height, episode.goal, episode.state, sensed, left)
+        moment = Moment(
+            self._view, episode.start_pose, height, episode.goal, episode.state, sensed, left, episode.floor
+        )
         return self.observations.observe(moment)
 
     def _info(self) -> dict[str, Any]:

@@ -11,6 +11,8 @@
     imagegoal  (H, W, 3) uint8    the view at the goal, the same through an episode; of ImageNav
     goal_latent (C, h, w) float32 latents of that view, for policies that look at latents; of ImageNav
     pose       (4, 4) float32     T_start_camera: the camera in the frame of the episode's first camera
+    local_map  (3, 32, 32) uint8  what the agent remembers of the floor around it, 8 m square, itself in the middle and
+                                  looking up: floor that it saw, what stands there, where it was. See ``local_map``
     odometry   (3,) float32       what the last step did, in the floor plane: metres ahead, metres to the left, radians
                                   to the left; zeros where the agent was blocked, and before the first step
 
@@ -29,7 +31,9 @@ import numpy as np
 from gymnasium import spaces
 
 from mirage_env import geometry
+from mirage_env.envs.local_map import SHAPE, local_map
 from mirage_env.geometry import Array
+from mirage_env.tasks.known_floor import KnownFloor
 from mirage_env.tasks.task import Task
 
 MAX_DEPTH = 100.0
@@ -65,6 +69,7 @@ class Moment(NamedTuple):
         state: the task's own, see ``Task.begin``.
         sensed: T_world_camera (4, 4) as the agent's sensors tell it; None: that of the view.
         left: T_world_camera (4, 4) as they told it before the last step; None before the first.
+        floor: what the agent knows of the floor; None where that is not observed.
     """
 
     view: Any
@@ -74,6 +79,7 @@ class Moment(NamedTuple):
     state: Any = None
     sensed: Array | None = None
     left: Array | None = None
+    floor: KnownFloor | None = None
 
     @property
     def pose(self) -> Array:
@@ -158,6 +164,11 @@ def _odometry(moment: Moment) -> Array:
     return np.zeros(3, dtype=np.float32) if moment.left is None else odometry(moment.left, moment.pose)
 
 
+def _local_map(moment: Moment) -> Array:
+    assert moment.floor is not None
+    return local_map(moment.floor, moment.pose, moment.camera_height)
+
+
 def _image_box(layout: Layout) -> spaces.Box:
     return spaces.Box(0, 255, (layout.resolution, layout.resolution, 3), np.uint8)
 
@@ -185,6 +196,10 @@ def _pose_box(layout: Layout) -> spaces.Box:
     return spaces.Box(-MAX_DISTANCE, MAX_DISTANCE, (4, 4), np.float32)
 
 
+def _local_map_box(layout: Layout) -> spaces.Box:
+    return spaces.Box(0, 1, SHAPE, np.uint8)
+
+
 def _odometry_box(layout: Layout) -> spaces.Box:
     high = np.array([MAX_DISTANCE, MAX_DISTANCE, math.pi], dtype=np.float32)
     return spaces.Box(-high, high, dtype=np.float32)
@@ -199,9 +214,10 @@ _KEYS: dict[str, tuple[Callable[[Layout], spaces.Box], Callable[[Moment], Array]
     "pointgoal": (_pointgoal_box, _pointgoal),
     "pose": (_pose_box, _pose),
     "imagegoal": (_image_box, _imagegoal),
+    "local_map": (_local_map_box, _local_map),
     "odometry": (_odometry_box, _odometry),
 }
-KEYS = ("rgb", "depth", "latent", "memory", "visible", "pointgoal", "imagegoal", "pose", "odometry", "goal_latent")
+KEYS = (*_KEYS, "goal_latent")
 MEMORY_KEYS = frozenset({"memory", "visible"})
 LATENT_KEYS = MEMORY_KEYS | {"latent", "goal_latent"}
 GOAL_IMAGE_KEYS = frozenset({"imagegoal", "goal_latent"})

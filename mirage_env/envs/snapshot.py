@@ -14,6 +14,7 @@ from mirage_env.envs.randomisation.randomiser import Randomiser
 from mirage_env.envs.randomisation.settings import NOTHING, Randomisation, make_randomisation
 from mirage_env.envs.worlds import is_imagined
 from mirage_env.simulators.base import Simulator
+from mirage_env.tasks.known_floor import KnownFloor
 from mirage_env.tasks.progress import Progress
 from mirage_env.tasks.task import Task
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 FORMAT = "mirage_env.NavigationEnv"
 VERSION = 1
 
-_TASK = "task."
+_TASK, _FLOOR = "task.", "floor."
 
 
 class EnvSnapshot(NamedTuple):
@@ -64,6 +65,8 @@ def save_snapshot(snapshot: EnvSnapshot, path: str | Path) -> None:
     if snapshot.progress.state is not None:
         kept = snapshot.progress.state._asdict()
         tensors |= {f"{_TASK}{name}": torch.tensor(value) for name, value in kept.items()}
+    if snapshot.progress.floor is not None:
+        tensors |= {f"{_FLOOR}{name}": torch.tensor(value) for name, value in snapshot.progress.floor.arrays().items()}
     if snapshot.listed is not None:
         told["listed"] = snapshot.listed
     if snapshot.randomisation != NOTHING:
@@ -93,8 +96,12 @@ def load_snapshot(
         camera = randomiser.camera(int(told["progress"].get("seed", 0)))
         world = snapshot_from_tensors(tensors, told["world"], cast("ImaginedSimulator", simulator), camera)
         listed = resumed(told.get("listed"), playlist)
-        kept = {name.removeprefix(_TASK): t.numpy() for name, t in tensors.items() if name.startswith(_TASK)}
-        progress = Progress.from_numbers(told["progress"], task.loaded(kept))
+        kept, floor = (
+            {name.removeprefix(part): t.numpy() for name, t in tensors.items() if name.startswith(part)}
+            for part in (_TASK, _FLOOR)
+        )
+        known = KnownFloor.of_arrays(floor) if floor else None
+        progress = Progress.from_numbers(told["progress"], task.loaded(kept), known)
         return EnvSnapshot(world, progress, generator, task.name, listed, randomiser.settings)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} does not fit this environment, or is damaged: {error}") from error

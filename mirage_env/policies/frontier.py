@@ -12,8 +12,9 @@ from mirage_env import geometry
 from mirage_env.envs.actions import MOVE_FORWARD, STOP, TURN_LEFT, TURN_RIGHT
 from mirage_env.geometry import Array
 from mirage_env.policies.base import discrete_steps
-from mirage_env.policies.known_floor import KnownFloor, Plan, bumped, look, nothing_known, plan, settle
+from mirage_env.policies.floor_plan import Plan, plan
 from mirage_env.simulators.base import Camera
+from mirage_env.tasks.known_floor import KnownFloor, bumped, look, nothing_known, settle
 from mirage_env.tasks.seen_floor import CELL, no_floor
 
 PATIENCE = 5

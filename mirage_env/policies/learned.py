@@ -19,7 +19,7 @@ from mirage_env.files import atomic_write
 from mirage_env.policies.base import POLICY_FILE
 from mirage_env.policies.network import IMAGES, PolicyNetwork
 
-FORMAT = 1
+FORMAT = 2
 SETTINGS = POLICY_FILE
 WEIGHTS = "policy.safetensors"
 

@@ -6,13 +6,15 @@ Inputs are batches of what environments observe with ``flatten=False``, images w
     latent, memory, ...  (B, C, h, w)      as they are; the grid is theirs for the bundled model at 128 pixels
     visible              (B, h, w)         a channel
     depth                (B, H, W)         nearest, mean and farthest of each cell
-    pointgoal            (B, 2)            distances in three scales, cosine and sine
+    local_map            (B, 3, S, S)      a small trunk of its own, and where the goal lies on it
+    pointgoal            (B, 2)            distances in four scales, cosine and sine
     pose                 (B, 4, 4)         place in the floor plane, cosine and sine of the heading
     odometry             (B, 3)            in units of a step ahead and of a turn, and whether it is nothing
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -21,16 +23,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mirage_env.envs.local_map import MAP_CELL
+
 GRID = 16
 """Cells per side of the grid on which views are looked at."""
 
 MAX_SIGHT = 10.0
 """Metres. What is farther looks equally far."""
 
+NEAR = 0.2
+"""Metres. PointNav's goals are reached within it."""
+
 IMAGES = ("rgb", "imagegoal")
 LATENTS = ("latent", "memory", "goal_latent")
 MAPS = (*IMAGES, *LATENTS, "visible", "depth")
-VECTORS = {"pointgoal": 5, "pose": 4, "odometry": 4}
+LOCAL_MAP = "local_map"
+VECTORS = {"pointgoal": 6, "pose": 4, "odometry": 4}
 """Observations that are no maps, and how many features each becomes."""
 
 
@@ -47,10 +55,11 @@ class Encoder(nn.Module):
 
     def __init__(self, shapes: Mapping[str, Sequence[int]], width: int = 256) -> None:
         super().__init__()
-        unknown = [key for key in shapes if key not in MAPS and key not in VECTORS]
+        known = (*MAPS, LOCAL_MAP, *VECTORS)
+        unknown = [key for key in shapes if key not in known]
         if unknown or not shapes:
             wrong = ", ".join(unknown) if unknown else "nothing"
-            raise ValueError(f"a policy cannot look at {wrong}; it can at {', '.join([*MAPS, *VECTORS])}")
+            raise ValueError(f"a policy cannot look at {wrong}; it can at {', '.join(known)}")
         self.width = width
         self.maps = tuple(key for key in MAPS if key in shapes)
         self.vectors = tuple(key for key in VECTORS if key in shapes)
@@ -68,12 +77,22 @@ class Encoder(nn.Module):
                 nn.Flatten(),
             )
             seen = 64 * (GRID // 4) ** 2
+        self.floor = None
+        if LOCAL_MAP in shapes:
+            layers, side, _ = shapes[LOCAL_MAP]
+            self.floor = _floor_trunk(int(layers) + ("pointgoal" in shapes))
+            seen += 32 * math.ceil(int(side) / 8) ** 2
         self.joint = nn.Sequential(nn.Linear(seen + sum(VECTORS[key] for key in self.vectors), width), nn.ReLU())
 
     def forward(self, observations: Mapping[str, Tensor]) -> Tensor:
         parts = [_vector(key, observations[key].float()) for key in self.vectors]
         if self.maps:
             parts.insert(0, self.trunk(torch.cat([self._map(key, observations[key].float()) for key in self.maps], 1)))
+        if self.floor is not None:
+            floor = observations[LOCAL_MAP].float()
+            if "pointgoal" in self.vectors:
+                floor = torch.cat([floor, _goal_on_map(observations["pointgoal"].float(), floor.shape[-1])], 1)
+            parts.insert(0, self.floor(floor))
         return self.joint(torch.cat(parts, 1))
 
     def _map(self, key: str, seen: Tensor) -> Tensor:
@@ -150,6 +169,28 @@ def _stem() -> nn.Sequential:
     )
 
 
+def _floor_trunk(channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, 16, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(32, 32, 3, stride=2, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+    )
+
+
+def _goal_on_map(pointgoal: Tensor, side: int) -> Tensor:
+    """A spot (B, 1, S, S) where the goal lies on the local map, at its border if it lies beyond."""
+    reach = 0.5 * side * MAP_CELL
+    distance, angle = pointgoal[:, 0].clamp(max=reach - MAP_CELL), pointgoal[:, 1]
+    across = (torch.arange(side, device=pointgoal.device) + 0.5) * MAP_CELL - reach
+    down = (across + (distance * angle.cos())[:, None]).square()
+    right = (across + (distance * angle.sin())[:, None]).square()
+    return torch.exp(-(down[:, :, None] + right[:, None, :]) / (2 * (2 * MAP_CELL) ** 2))[:, None]
+
+
 def _channels(key: str, shape: Sequence[int]) -> int:
     if key in LATENTS:
         return int(shape[0])
@@ -184,7 +225,9 @@ def _depth_channels(depth: Tensor) -> Tensor:
 def _vector(key: str, seen: Tensor) -> Tensor:
     if key == "pointgoal":
         distance, angle = seen[:, 0], seen[:, 1]
-        scales = (distance.clamp(max=MAX_SIGHT) / MAX_SIGHT, torch.log1p(distance), torch.exp(-2.0 * distance))
+        far, near = distance.clamp(max=MAX_SIGHT) / MAX_SIGHT, distance.clamp(max=2 * NEAR) / NEAR
+        # The last is steep where a few centimetres decide whether to stop.
+        scales = (far, torch.log1p(distance), torch.exp(-2.0 * distance), 2.0 * near - 2.0)
         return torch.stack([*scales, angle.cos(), angle.sin()], 1)
     if key == "odometry":
         still = torch.exp(-20.0 * seen.abs().sum(1, keepdim=True))

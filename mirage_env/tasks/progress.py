@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mirage_env.geometry import Array
+from mirage_env.tasks.known_floor import KnownFloor
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,7 @@ class Progress:
         state: the task's own, see ``Task.begin``.
         seed: of the episode: what is imagined in it, and what is random in its steps, follows from it.
         left_pose: T_world_camera (4, 4) float32 of the view before the last step; None before the first.
+        floor: what the agent knows of the floor, where that is observed.
     """
 
     goal: Array | None
@@ -46,6 +48,7 @@ class Progress:
     state: Any = None
     seed: int = 0
     left_pose: Array | None = None
+    floor: KnownFloor | None = None
 
     @classmethod
     def begun(
@@ -75,13 +78,13 @@ class Progress:
         )
 
     def to_numbers(self) -> dict[str, Any]:
-        """Plain lists and numbers by name, for files; all but the task's state."""
-        told = {name: value for name, value in vars(self).items() if name != "state"}
+        """Plain lists and numbers by name, for files; all but the task's state and the known floor."""
+        told = {name: value for name, value in vars(self).items() if name not in ("state", "floor")}
         return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in told.items()}
 
     @classmethod
-    def from_numbers(cls, numbers: dict[str, Any], state: Any = None) -> Progress:
-        """What ``to_numbers`` took apart, with the task's state; ValueError, TypeError or KeyError if it is damaged."""
+    def from_numbers(cls, numbers: dict[str, Any], state: Any = None, floor: KnownFloor | None = None) -> Progress:
+        """What ``to_numbers`` took apart, with the rest; ValueError, TypeError or KeyError if it is damaged."""
         goal = numbers["goal"]
         arrays = {
             "goal": None if goal is None else np.array(goal, dtype=np.float64).reshape(3),
@@ -90,4 +93,4 @@ class Progress:
         }
         if numbers.get("left_pose") is not None:
             arrays["left_pose"] = np.array(numbers["left_pose"], dtype=np.float32).reshape(4, 4)
-        return cls(**(numbers | arrays), state=state)
+        return cls(**(numbers | arrays), state=state, floor=floor)

@@ -9,9 +9,9 @@ from mirage_env import geometry
 from mirage_env.envs.factory import make_explore, make_point_nav
 from mirage_env.envs.navigation import NavigationEnv
 from mirage_env.policies import FrontierPolicy, Policy, make_policy
-from mirage_env.policies.known_floor import solid_in_view
 from mirage_env.simulators.base import AgentStart, Camera
 from mirage_env.simulators.rooms.simulator import RoomsSimulator
+from mirage_env.tasks.known_floor import solid_in_view
 from mirage_env.tasks.seen_floor import CELL
 
 

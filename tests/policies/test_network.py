@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mirage_env.policies.network import GRID, Encoder, PolicyNetwork, _depth_channels, _on_grid
+from mirage_env.policies.network import GRID, Encoder, PolicyNetwork, _depth_channels, _goal_on_map, _on_grid
 
 SHAPES = {
     "rgb": (3, 64, 64),
@@ -16,6 +16,7 @@ SHAPES = {
     "pointgoal": (2,),
     "pose": (4, 4),
     "odometry": (3,),
+    "local_map": (3, 32, 32),
 }
 
 
@@ -66,6 +67,15 @@ def test_what_no_policy_can_look_at_is_refused() -> None:
         Encoder({"smell": (2,)})
     with pytest.raises(ValueError, match="cannot look at nothing"):
         Encoder({})
+
+
+@pytest.mark.parametrize(
+    ("distance", "angle", "row", "column"), [(2, 0, 8, 16), (2, 1.5708, 16, 8), (99, 3.1416, 31, 16)]
+)
+def test_the_goal_lies_where_it_is_on_the_map(distance: float, angle: float, row: int, column: int) -> None:
+    spot = _goal_on_map(torch.tensor([[distance, angle]]), 32)[0, 0]
+    at = divmod(int(spot.argmax()), 32)
+    assert abs(at[0] - row) <= 1 and abs(at[1] - column) <= 1 and spot.max() > 0.8
 
 
 def test_a_memory_tells_the_same_view_apart() -> None:

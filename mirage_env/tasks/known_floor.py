@@ -6,19 +6,13 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.ndimage import binary_dilation, label
 
 from mirage_env.geometry import Array
 from mirage_env.simulators.base import Camera
-from mirage_env.simulators.grid_navigation import GridNavigation
-from mirage_env.tasks.seen_floor import ABOVE, CELL, REACH, SeenFloor, marked, no_floor, see
+from mirage_env.tasks.seen_floor import ABOVE, CELL, REACH, SeenFloor, frozen, marked, no_floor, see
 
 HEAD = 1.5
 """Metres over the floor up to which what stands there is in the way."""
-MARGIN = 10
-"""Cells of unknown floor around what is known."""
-SMALLEST = 4
-"""Cells of a frontier, at least; fewer are gaps between pixels."""
 
 _SPAN = math.ceil(REACH / CELL)
 
@@ -36,18 +30,23 @@ class KnownFloor(NamedTuple):
     solid: SeenFloor
     settled: SeenFloor
 
+    def arrays(self) -> dict[str, Array]:
+        """The arrays of all layers by name, such as "seen.cells", for files."""
+        layers = self._asdict().items()
+        return {f"{name}.{field}": array for name, layer in layers for field, array in layer._asdict().items()}
 
-class Plan(NamedTuple):
-    """The storey on which an agent stands, made ready for searching ways.
-
-    Attributes:
-        navigation: over what stands there; unknown floor is free.
-        frontier: (H, W) of unknown cells in which the agent could stand, beside known ones: how many of them are joined
-            there; 0 elsewhere.
-    """
-
-    navigation: GridNavigation
-    frontier: Array
+    @classmethod
+    def of_arrays(cls, arrays: dict[str, Array]) -> KnownFloor:
+        """What ``arrays`` took apart; KeyError or ValueError where it is damaged."""
+        layers = {}
+        for name in cls._fields:
+            layer = SeenFloor(*(frozen(arrays[f"{name}.{field}"]) for field in SeenFloor._fields))
+            storeys = len(layer.heights)
+            shaped = layer.cells.ndim == 3 and len(layer.cells) == storeys > 0 and layer.corner.shape == (2,)
+            if not shaped or layer.cells.dtype != np.bool_ or layer.corner.dtype != np.int64:
+                raise ValueError("the floor that the agent knows is damaged")
+            layers[name] = layer
+        return cls(**layers)
 
 
 def nothing_known(height: float) -> KnownFloor:
@@ -95,42 +94,6 @@ def solid_in_view(depth: Array, pose: Array, K: Array, camera_height: float) -> 
     shown = np.zeros((2 * _SPAN + 1, 2 * _SPAN + 1), dtype=bool)
     shown[rows, columns] = True
     return (row, column), shown
-
-
-def plan(known: KnownFloor, position: Array, radius: float, blind: float) -> Plan:
-    """What is known of the storey on which an agent of this radius stands at ``position`` (3,).
-
-    Frontiers border on floor that it knows a way to; what is within ``blind`` metres counts as a way for that.
-    """
-    height = float(position[1])
-    layers = [layer for layer in known if layer.cells.size]
-    low = np.min([layer.corner for layer in layers], axis=0) - MARGIN
-    high = np.max([layer.corner + layer.cells.shape[1:] for layer in layers], axis=0) + MARGIN
-    seen, solid, settled = (_cut(layer, height, low, high) for layer in known)
-    navigation = GridNavigation(solid, low[::-1] * CELL, CELL, radius)
-    free = navigation.navigable
-    found = seen | settled
-    parts = np.zeros(free.shape, dtype=np.int32)
-    row, column = np.floor(position[[2, 0]] / CELL).astype(np.int64) - low
-    rows, columns = np.ogrid[: free.shape[0], : free.shape[1]]
-    near = (rows - row) ** 2 + (columns - column) ** 2 <= (blind / CELL) ** 2
-    label(free & (found | near), output=parts)
-    beside: Array = binary_dilation(found & np.isin(parts, parts[near & (parts > 0) & found]))
-    label(free & ~found & beside, np.ones((3, 3)), output=parts)
-    sizes = np.bincount(parts.ravel())
-    sizes[0] = 0
-    return Plan(navigation, np.where(sizes >= SMALLEST, sizes, 0)[parts])
-
-
-def _cut(layer: SeenFloor, height: float, low: Array, high: Array) -> Array:
-    """A storey's cells (H, W) from low to high (excluded) on the lattice, which hold all of them."""
-    cells = np.zeros(high - low, dtype=bool)
-    top, left = layer.corner - low
-    if layer.cells.size:
-        _, rows, columns = layer.cells.shape
-        storey = int(np.abs(layer.heights - height).argmin())
-        cells[top : top + rows, left : left + columns] = layer.cells[storey]
-    return cells
 
 
 def _disc(x: float, z: float, radius: float) -> tuple[tuple[int, int], Array]:
