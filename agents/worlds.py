@@ -14,7 +14,7 @@ from mirage_env.envs.vector import NavigationVectorEnv
 from mirage_env.simulators.rooms.prepared import KEPT_HOMES, keep_homes
 from mirage_env.simulators.rooms.splits import resolve_scenes
 
-ONLY_IMAGINED = ("imagine", "start_depth", "start_from", "num_start_views", "obstacles")
+ONLY_IMAGINED = ("imagine", "start_depth", "start_from", "num_start_views", "obstacles", "imagine_threshold")
 """Arguments of ``gymnasium.make`` that a true world has no use for."""
 
 

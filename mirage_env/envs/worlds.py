@@ -46,6 +46,7 @@ def make_simulator(
     start_from: str = "rooms",
     num_start_views: int = 1,
     obstacles: str = "all",
+    imagine_threshold: float = 0.0,
     up: str | Sequence[float] | None = None,
     habitat: Mapping[str, Any] | None = None,
 ) -> Simulator:
@@ -56,12 +57,16 @@ def make_simulator(
         latents: whether views must carry latents.
         memory: whether views must carry memory and visible.
         movers: how many move in each true home.
-        start_from, num_start_views, obstacles, up, habitat: as ``make`` has them.
+        start_from, num_start_views, obstacles, imagine_threshold, up, habitat: as ``make`` has them.
     """
     _check_names(simulator, imagine, start_depth)
     _check_start(start_from, num_start_views)
     if obstacles not in OBSTACLES:
         raise ValueError(f"unknown obstacles {obstacles!r}; valid are {', '.join(OBSTACLES)}")
+    if isinstance(imagine_threshold, bool) or not isinstance(imagine_threshold, int | float):
+        raise TypeError(f"imagine_threshold must be a number from 0 to 1, got {imagine_threshold!r}")
+    if not 0 <= imagine_threshold <= 1:
+        raise ValueError(f"imagine_threshold is a share of cells, from 0 to 1, got {imagine_threshold!r}")
     if not isinstance(simulator, str):
         if movers:
             raise ValueError("movers are made for simulators by name; give them to your own: RoomsSimulator(movers=2)")
@@ -87,6 +92,7 @@ def make_simulator(
             start_depth=cast(Any, start_depth),
             num_start_views=num_start_views,
             obstacles=cast(Any, obstacles),
+            imagine_threshold=imagine_threshold,
         ),
     )
 

@@ -47,6 +47,7 @@ class InformedSimulator(ImaginedSimulator):
             simulator.seed,
             simulator.num_start_views,
             simulator.obstacles,
+            simulator.imagine_threshold,
         )
         self.true_collisions, self.true_views = true_collisions, true_views
         self._gridded: RGBMemory | None = None
@@ -71,7 +72,8 @@ class InformedSimulator(ImaginedSimulator):
     def step(self, motion: Any) -> tuple[Frame, bool]:
         """As ``ImaginedSimulator.step``."""
         proposal = self.propose(motion)
-        return self.accept(proposal, *self.world.step(self.state, proposal.pose, self.imagine))
+        seen = self.world.step(self.state, proposal.pose, self.imagine, self.imagine_threshold)
+        return self.accept(proposal, *seen)
 
     def is_navigable(self, position: Any) -> bool:
         """In the true world, with true collisions."""

@@ -42,14 +42,16 @@ def _together(simulator: Any, number: int) -> tuple[Any, ...]:
     if hasattr(simulator, "remember"):
         return "remembering", id(simulator.world), simulator.camera.resolution
     if hasattr(simulator, "propose") and hasattr(simulator, "accept"):
-        return "imagined", id(simulator.world), simulator.imagine, simulator.camera.resolution
+        way = simulator.imagine, simulator.imagine_threshold
+        return "imagined", id(simulator.world), *way, simulator.camera.resolution
     return "alone", number
 
 
 def _imagined(simulators: Sequence[ImaginedSimulator], motions: Sequence[Motion]) -> list[tuple[Frame, bool]]:
     proposals = [simulator.propose(motion) for simulator, motion in zip(simulators, motions, strict=True)]
     states, poses = [simulator.state for simulator in simulators], np.stack([proposal.pose for proposal in proposals])
-    states, frames = simulators[0].world.step_batch(states, poses, simulators[0].imagine)
+    first = simulators[0]
+    states, frames = first.world.step_batch(states, poses, first.imagine, first.imagine_threshold)
     arrived = zip(simulators, proposals, states, frames, strict=True)
     return [simulator.accept(proposal, state, frame) for simulator, proposal, state, frame in arrived]
 

@@ -95,6 +95,7 @@ class ImaginedSimulator:
             its place at equal angles all round. Of a ``StartView`` there is one.
         obstacles: "all" that the memory holds is in the way, or only what a camera has "seen": what was imagined is
             shown then, but stops nobody, so that no way is shut off by a guess.
+        imagine_threshold: with "new", the share of unseen cells up to which a view is left as it is, its depth 0 there.
 
     Attributes:
         lighting: the light in which a world gets the image of a ``StartView``, from the next reset on; None: as it is.
@@ -113,6 +114,7 @@ class ImaginedSimulator:
         seed: int = 0,
         num_start_views: int = 1,
         obstacles: Obstacles = "all",
+        imagine_threshold: float = 0.0,
     ) -> None:
         if num_start_views < 1:
             raise ValueError(f"a world begins with at least 1 view, got num_start_views {num_start_views!r}")
@@ -124,6 +126,8 @@ class ImaginedSimulator:
             raise ValueError(f"start_depth must be one of {', '.join(get_args(StartDepth))}, got {start_depth!r}")
         if obstacles not in get_args(Obstacles):
             raise ValueError(f"obstacles must be one of {', '.join(get_args(Obstacles))}, got {obstacles!r}")
+        if not 0 <= imagine_threshold <= 1:
+            raise ValueError(f"imagine_threshold is a share of cells, from 0 to 1, got {imagine_threshold!r}")
         self.world = world
         self.source = source
         self.camera = Camera() if camera is None else camera
@@ -134,6 +138,7 @@ class ImaginedSimulator:
         self.seed = int(seed)
         self.num_start_views = int(num_start_views)
         self.obstacles: Obstacles = obstacles
+        self.imagine_threshold = float(imagine_threshold)
         self.lighting: Lighting | None = None
         self._now: ImaginedSnapshot | None = None
         self._navigation: tuple[OccupancyGrid, float, GridNavigation] | None = None
@@ -184,7 +189,7 @@ class ImaginedSimulator:
         if self._is_own_view(view, pose):
             frame = self.world.frame(state)
         else:
-            state, frame = self.world.step(state, pose, self.imagine)
+            state, frame = self.world.step(state, pose, self.imagine, self.imagine_threshold)
         occupancy = OccupancyGrid(floor_height, guesses_block=self.obstacles == "all")
         self._now = ImaginedSnapshot(state, place, occupancy, frame, opening)
         return frame
@@ -192,7 +197,7 @@ class ImaginedSimulator:
     def step(self, motion: Motion) -> tuple[Frame, bool]:
         """Move the agent or, by a ``CameraMotion``, the camera alone; the new view, and whether the agent collided."""
         proposal = self.propose(motion)
-        state, frame = self.world.step(self.state, proposal.pose, self.imagine)
+        state, frame = self.world.step(self.state, proposal.pose, self.imagine, self.imagine_threshold)
         return self.accept(proposal, state, frame)
 
     def propose(self, motion: Motion) -> Proposal:

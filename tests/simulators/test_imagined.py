@@ -18,6 +18,7 @@ from mirage_env import depth as depths
 from mirage_env import geometry
 from mirage_env.geometry import Array
 from mirage_env.simulators.base import AgentStart, Camera, CameraMotion, FloorMotion
+from mirage_env.simulators.batch import step_many
 from mirage_env.simulators.grid_navigation import COLLISION_SLACK
 from mirage_env.simulators.imagined import ImaginedSimulator, StartView
 from mirage_env.simulators.rooms.simulator import RoomsSimulator
@@ -282,6 +283,21 @@ def test_walls_that_were_imagined_stop_nobody_where_only_seen_ones_count(world: 
     assert (straight > 1.7) is (obstacles == "all")
 
 
+def test_what_is_not_worth_imagining_is_left_unknown(world: WorldModel) -> None:
+    turn, unknown = FloorMotion(turn=0.4), []
+    simulators = [toy(world, start_depth="true", imagine_threshold=share) for share in (0.0, 1.0)]
+    for simulator in simulators:
+        simulator.reset("toy")
+    together = [simulator.snapshot() for simulator in simulators]
+    for simulator in simulators:
+        view, _ = simulator.step(turn)
+        unknown.append(int((view.depth == 0).sum()))
+    assert unknown[0] == 0 < unknown[1]
+    for simulator, snapshot in zip(simulators, together, strict=True):
+        simulator.restore(snapshot)
+    assert [int((view.depth == 0).sum()) for view, _ in step_many(simulators, [turn, turn])] == unknown
+
+
 # Its states are values.
 
 
@@ -372,6 +388,7 @@ def test_names_and_numbers_that_make_no_sense_are_refused(world: WorldModel, pho
         (lambda: ImaginedSimulator(world, imagine="sometimes"), "imagine must be one of"),  # type: ignore[arg-type]
         (lambda: ImaginedSimulator(world, start_depth="maybe"), "start_depth must be one of"),  # type: ignore[arg-type]
         (lambda: ImaginedSimulator(world, obstacles="none"), "obstacles must be one of"),  # type: ignore[arg-type]
+        (lambda: ImaginedSimulator(world, imagine_threshold=1.5), "imagine_threshold is a share of cells"),
         (lambda: ImaginedSimulator(world, agent_radius=-1), "agent_radius"),
         (simulator.reset, "StartView"),
         (lambda: simulator.reset("toy"), "StartView"),
