@@ -347,14 +347,9 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
     def _observe(self) -> Any:
         episode = self._episode()
         assert self._view is not None
-        height, sensed = self.simulator.camera.height, self.randomiser.sensed(self._view.pose, episode)
-        left = episode.left_pose
-        if left is not None:
-            left = self.randomiser.sensed(left, dataclasses.replace(episode, steps=episode.steps - 1))
-        moment = Moment(
-            self._view, episode.start_pose, height, episode.goal, episode.state, sensed, left, episode.floor
-        )
-        return self.observations.observe(moment)
+        sensed, left = self.randomiser.sensed(self._view.pose, episode), episode.left_pose
+        left = None if left is None else self.randomiser.sensed(left, episode, ago=1)
+        return self.observations.observe(Moment(self._view, episode, self.simulator.camera.height, sensed, left))
 
     def _info(self) -> dict[str, Any]:
         assert self._view is not None

@@ -33,7 +33,7 @@ from gymnasium import spaces
 from mirage_env import geometry
 from mirage_env.envs.local_map import SHAPE, local_map
 from mirage_env.geometry import Array
-from mirage_env.tasks.known_floor import KnownFloor
+from mirage_env.tasks.progress import Progress
 from mirage_env.tasks.task import Task
 
 MAX_DEPTH = 100.0
@@ -63,23 +63,17 @@ class Moment(NamedTuple):
 
     Attributes:
         view: a ``View``, for latent keys one with latents, memory and visible.
-        start_pose: T_world_camera (4, 4) of the episode's first view.
+        episode: so far.
         camera_height: metres.
-        goal: (3,) in metres, world frame, or None.
-        state: the task's own, see ``Task.begin``.
         sensed: T_world_camera (4, 4) as the agent's sensors tell it; None: that of the view.
         left: T_world_camera (4, 4) as they told it before the last step; None before the first.
-        floor: what the agent knows of the floor; None where that is not observed.
     """
 
     view: Any
-    start_pose: Array
+    episode: Progress
     camera_height: float
-    goal: Array | None
-    state: Any = None
     sensed: Array | None = None
     left: Array | None = None
-    floor: KnownFloor | None = None
 
     @property
     def pose(self) -> Array:
@@ -133,12 +127,12 @@ def _visible(moment: Moment) -> Array:
 
 
 def _pointgoal(moment: Moment) -> Array:
-    assert moment.goal is not None
-    return pointgoal(moment.pose, moment.camera_height, moment.goal)
+    assert moment.episode.goal is not None
+    return pointgoal(moment.pose, moment.camera_height, moment.episode.goal)
 
 
 def _imagegoal(moment: Moment) -> Array:
-    return np.array(moment.state.image)
+    return np.array(moment.episode.state.image)
 
 
 def _goal_latent(encode: Callable[[Array], Array] | None) -> Callable[[Moment], Array]:
@@ -147,7 +141,7 @@ def _goal_latent(encode: Callable[[Array], Array] | None) -> Callable[[Moment], 
     known: list[tuple[Array, Array]] = []
 
     def read(moment: Moment) -> Array:
-        image = moment.state.image
+        image = moment.episode.state.image
         if not known or known[0][0] is not image:
             known[:] = [(image, np.clip(encode(image), -MAX_LATENT, MAX_LATENT, dtype=np.float32))]
         return known[0][1].copy()
@@ -156,7 +150,7 @@ def _goal_latent(encode: Callable[[Array], Array] | None) -> Callable[[Moment], 
 
 
 def _pose(moment: Moment) -> Array:
-    T_start_camera = geometry.invert(moment.start_pose.astype(np.float64)) @ moment.pose
+    T_start_camera = geometry.invert(moment.episode.start_pose.astype(np.float64)) @ moment.pose
     return np.clip(T_start_camera, -MAX_DISTANCE, MAX_DISTANCE).astype(np.float32)
 
 
@@ -165,8 +159,8 @@ def _odometry(moment: Moment) -> Array:
 
 
 def _local_map(moment: Moment) -> Array:
-    assert moment.floor is not None
-    return local_map(moment.floor, moment.pose, moment.camera_height)
+    assert moment.episode.floor is not None
+    return local_map(moment.episode.floor, moment.pose, moment.camera_height)
 
 
 def _image_box(layout: Layout) -> spaces.Box:

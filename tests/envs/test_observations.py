@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -16,7 +17,10 @@ from mirage_env.envs.factory import make_point_nav
 from mirage_env.envs.observations import KEYS, Layout, Moment, make_observations, odometry, pointgoal
 from mirage_env.frame import Frame
 from mirage_env.tasks.free_camera import FreeCamera
+from mirage_env.tasks.known_floor import nothing_known
 from mirage_env.tasks.point_nav import PointNav
+from mirage_env.tasks.progress import Progress
+from mirage_env.tasks.seen_floor import marked
 
 LAYOUT = Layout(16, 3, 4)
 SHAPES = {
@@ -27,6 +31,7 @@ SHAPES = {
     "visible": (4, 4),
     "pointgoal": (2,),
     "pose": (4, 4),
+    "local_map": (3, 32, 32),
     "odometry": (3,),
 }
 
@@ -48,7 +53,10 @@ def moment() -> Moment:
     )
     start = geometry.camera_pose((0.0, 0.0, 1.0), 0.5 - math.pi / 2, 1.25).astype(np.float32)
     left = geometry.camera_pose((1.2, 0.0, 2.1), 0.4, 1.25).astype(np.float32)
-    return Moment(frame, start, 1.25, np.array([3.0, 0.0, -1.0]), left=left)
+    floor = nothing_known(0.0)
+    floor = floor._replace(seen=marked(floor.seen, (15, 5), np.ones((9, 9), dtype=bool), 0.0))
+    episode = Progress.begun(np.array([3.0, 0.0, -1.0]), start, np.array([1.0, 0.0, 2.0]), 4.0)
+    return Moment(frame, dataclasses.replace(episode, floor=floor), 1.25, left=left)
 
 
 @pytest.mark.parametrize("flatten", [False, True])
@@ -59,7 +67,9 @@ def test_an_observation_lies_in_its_space(moment: Moment, key: str, flatten: boo
     assert isinstance(observations.space, spaces.Box)
     flat = flatten and key != "rgb"
     assert value.shape == ((math.prod(SHAPES[key]),) if flat else SHAPES[key])
-    assert value.dtype == observations.space.dtype == (np.uint8 if key in ("rgb", "visible") else np.float32)
+    assert (
+        value.dtype == observations.space.dtype == (np.uint8 if key in ("rgb", "visible", "local_map") else np.float32)
+    )
     assert observations.space.contains(value)
     assert not np.isinf([observations.space.low, observations.space.high]).any()
 
@@ -73,7 +83,7 @@ def test_contents_are_those_of_the_view(moment: Moment) -> None:
     np.testing.assert_array_equal(observed["memory"], frame.memory.numpy())
     np.testing.assert_array_equal(observed["visible"], frame.visible.numpy())
     # The start camera looks a quarter turn to the right of the present one, so the way travelled is seen from there.
-    expected = np.linalg.inv(moment.start_pose.astype(np.float64)) @ frame.pose
+    expected = np.linalg.inv(moment.episode.start_pose.astype(np.float64)) @ frame.pose
     np.testing.assert_allclose(observed["pose"], expected, atol=1e-6)
     flat = make_observations(tuple(SHAPES), PointNav(), LAYOUT).observe(moment)
     for key in set(SHAPES) - {"rgb"}:

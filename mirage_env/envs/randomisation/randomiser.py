@@ -65,9 +65,9 @@ class Randomiser:
         """The motion that is made when this one is asked for."""
         return None if motion is None else executed(self.settings, motion, now.seed, now.steps)
 
-    def sensed(self, pose: Array, now: Progress) -> Array:
-        """T_world_camera (4, 4) as the agent's sensors tell it."""
-        return sensed(self.settings, pose, now.seed, now.steps)
+    def sensed(self, pose: Array, now: Progress, ago: int = 0) -> Array:
+        """T_world_camera (4, 4), where the camera was so many steps ago, as the agent's sensors told it then."""
+        return sensed(self.settings, pose, now.seed, now.steps - ago)
 
     def _equipment(self, episode: int) -> Equipment:
         return self._plain.altered(drawn_camera(self.settings, episode), drawn_lighting(self.settings, episode))
