@@ -11,9 +11,9 @@ from mirage_env.envs.observations import KEYS
 ALGORITHMS = ("ppo", "recurrent-ppo", "dqn", "sac")
 TASKS = {"pointnav": "PointNav", "imagenav": "ImageNav", "explore": "Explore"}
 OBSERVATIONS = {
-    "pointnav": ("depth", "pointgoal"),
-    "imagenav": ("latent", "goal_latent"),
-    "explore": ("depth", "pose"),
+    "pointnav": ("depth", "pointgoal", "odometry"),
+    "imagenav": ("latent", "goal_latent", "odometry"),
+    "explore": ("depth", "local_map", "odometry"),
 }
 """What agents look at unless they are told otherwise."""
 IMAGINED = {"start_depth": "true", "num_start_views": 4, "obstacles": "seen", "imagine_threshold": 0.05}
