@@ -51,7 +51,7 @@ def local_map(known: KnownFloor, pose: Array, camera_height: float) -> Array:
     x = position[0] - steps[:, None] * ahead[0] + steps * right[0]
     at = np.floor(np.stack([z, x]) / CELL).astype(np.int64)
     fine = np.stack([_looked_up(layer, at, float(position[1])) for layer in known])
-    coarse: Array = fine.reshape(len(fine), SIDE, _FINE, SIDE, _FINE).any((2, 4))
+    coarse = np.asarray(fine.reshape(len(fine), SIDE, _FINE, SIDE, _FINE).any((2, 4)))
     return coarse.astype(np.uint8)
 
 
