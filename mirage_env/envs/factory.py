@@ -85,7 +85,7 @@ def make(
         num_start_views: 1 to 8, how many true views an imagined world begins with: from the start, all round, at equal
             angles.
         obstacles: "all" that an imagined world's memory holds is in the way, or only what a camera has "seen"; what was
-            imagined is shown then, but shuts off no way.
+            imagined is shown then, but shuts off no way; "sure": that, and what was imagined with little doubt.
         imagine_threshold: with imagine="new", the share of unseen cells up to which a view is left as it is, with depth
             0 there: 0.05 spares a third of the networks' work where an agent looks around, 0 nothing.
         up: the axis of scene files that points up, "y", "-z" or three numbers; None: as their stage_config.json says,

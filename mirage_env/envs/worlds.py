@@ -22,7 +22,7 @@ TRUE = ("rooms", "mesh", "habitat")
 MAX_START_VIEWS = 8
 IMAGINE = ("always", "new", "never")
 START_DEPTHS = ("estimated", "true")
-OBSTACLES = ("all", "seen")
+OBSTACLES = ("all", "sure", "seen")
 AGENT_RADIUS = 0.18
 """Metres."""
 COLOUR_SAMPLES = 4

@@ -75,6 +75,7 @@ def world_setting(text: str, world: WorldModel, arguments: Mapping[str, Any] | N
     imagine=MODE       always, new or never
     start-views=N      1 to 8 true views to begin with, all round
     seen-obstacles     what was imagined is shown, but stops nobody
+    sure-obstacles     nor does what was imagined with doubt
     true-depth         the true depth of start views
     depth-noise=S      that, with relative errors of standard deviation S
     true-collisions    the truth says where the agent can walk and how far it is to the goal; views are imagined
@@ -176,6 +177,7 @@ _CHANGES: dict[str, Change] = {
     "imagine": _argument("imagine", str),
     "start-views": _argument("num_start_views", lambda text: int(_number(text, 1, 8, "start-views", whole=True))),
     "seen-obstacles": _arguments(obstacles="seen"),
+    "sure-obstacles": _arguments(obstacles="sure"),
     "true-depth": _arguments(start_depth="true"),
     "depth-noise": _depth_noise,
     "true-collisions": _truth("true_collisions"),

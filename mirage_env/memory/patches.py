@@ -39,6 +39,10 @@ class Surfels(NamedTuple):
     bridges: Tensor
     imagined: Tensor
 
+    def where(self, chosen: Tensor) -> Surfels:
+        """Those that are chosen (N,) bool."""
+        return Surfels(*(column[chosen] for column in self))
+
 
 def surfels_of(parts: Iterable[Part], start: int, device: torch.device) -> Surfels:
     """The surfels of all living tokens from number ``start`` on, in order of writing."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from mirage_env.geometry import Array
 from mirage_env.memory import LatentMemory, SpatialMemory
+from mirage_env.memory.patches import Surfels
 from mirage_env.simulators.kernels import compiled
 
 CELL = 0.05
@@ -66,7 +67,7 @@ class OccupancyGrid:
         stood: (H, W) bool, cells that an agent's body filled, see ``standing``. Read-only.
         tokens: how many of the memory's tokens were rasterised.
         removed: how many the memory had removed by then.
-        guesses_block: whether what was imagined is in the way.
+        believed: how much in doubt an imagined surface may be, from 0 to 1, to count as ``guessed``: 1 all, 0 none.
     """
 
     floor_height: float
@@ -80,18 +81,20 @@ class OccupancyGrid:
     stood: Array = field(default_factory=_no_cells)
     tokens: int = 0
     removed: int = 0
-    guesses_block: bool = True
+    believed: float = 1.0
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.floor_height):
             raise ValueError(f"floor_height must be a finite height in metres, got {self.floor_height!r}")
         if not (math.isfinite(self.cell) and self.cell > 0):
             raise ValueError(f"cell must be a positive size in metres, got {self.cell!r}")
+        if not 0 <= self.believed <= 1:
+            raise ValueError(f"believed must be a doubt from 0 to 1, got {self.believed!r}")
 
     @property
     def obstacle(self) -> Array:
         """Cells (H, W) in which something stands. What was imagined does not, where a camera saw the floor."""
-        return _frozen(self.solid | self.guessed & ~self.clear) if self.guesses_block else self.solid
+        return _frozen(self.solid | self.guessed & ~self.clear)
 
     @property
     def blocked(self) -> Array:
@@ -101,8 +104,9 @@ class OccupancyGrid:
     def blocks_as(self, other: OccupancyGrid) -> bool:
         """Whether the same cells of the same lattice are blocked, as is plain to see: grids that may differ do not."""
         place = (self.row, self.column, self.cell) == (other.row, other.column, other.cell)
-        names = ("solid", "guessed", "clear", "stood") if self.guesses_block else ("solid", "stood")
-        return place and all(getattr(self, name) is getattr(other, name) for name in names)
+        return place and all(
+            getattr(self, name) is getattr(other, name) for name in ("solid", "guessed", "clear", "stood")
+        )
 
     @property
     def origin(self) -> Array:
@@ -166,28 +170,38 @@ class OccupancyGrid:
         return replace(grid, stood=_frozen(stood))
 
     def _sampled(self, memory: LatentMemory) -> tuple[Array, Array, Array]:
-        """Lattice cells (S, 2) that the tokens not known yet mark, whether as floor (S,), and if a camera saw it (S,).
-
-        Compiled loops leave out what the grid knows already.
-        """
-        kernels = compiled()
-        if kernels is not None:
-            surfels = [column.cpu().numpy() for column in memory.surfels(self.tokens)]
-            known = self.row, self.column, self.solid, self.guessed, self.floor, self.clear
-            points, cells, level, seen = kernels.samples.sample(*surfels, self.floor_height, self.cell, *known)
-        else:
-            points, flat, seen = surface_samples(memory, self.tokens, self.floor_height, self.cell)
-            height = points[:, 1] - self.floor_height
-            level = (np.abs(height) <= FLOOR_BAND) | (flat & (np.abs(height) <= LEVEL_BAND))
-            there = level | (height >= ANKLE) & (height <= HEAD)
-            points, level, seen = points[there], level[there], seen[there]
-            cells = np.floor(points[:, ::2] / self.cell).astype(np.int64)[:, ::-1]
+        """Lattice cells (S, 2) that the new tokens mark, whether as floor (S,), and whether a camera saw it (S,)."""
+        surfels = memory.surfels(self.tokens)
+        doubted = surfels.imagined > self.believed
+        points, cells, level, seen = self._marks(surfels.where(~doubted) if bool(doubted.any()) else surfels)
+        if bool(doubted.any()):
+            # What is too doubtful to stand in the way may be floor.
+            marks = self._marks(surfels.where(doubted))
+            pairs = zip((points, cells, level, seen), (column[marks[2]] for column in marks), strict=True)
+            points, cells, level, seen = (np.concatenate(pair) for pair in pairs)
         doubtful = np.flatnonzero(~seen)
         if len(doubtful):
             right = seen.copy()
             right[doubtful] = ~memory.looked_through(points[doubtful]).cpu().numpy()
             cells, level, seen = cells[right], level[right], seen[right]
         return cells, level, seen
+
+    def _marks(self, surfels: Surfels) -> tuple[Array, Array, Array, Array]:
+        """Points (S, 3) on surfels that matter, their lattice cells, whether they are floor, and if a camera saw them.
+
+        Compiled loops leave out what the grid knows already.
+        """
+        kernels = compiled()
+        if kernels is not None:
+            known = self.row, self.column, self.solid, self.guessed, self.floor, self.clear
+            columns = [column.cpu().numpy() for column in surfels]
+            return kernels.samples.sample(*columns, self.floor_height, self.cell, *known)
+        points, flat, seen = surface_samples(surfels, self.floor_height, self.cell)
+        height = points[:, 1] - self.floor_height
+        level = (np.abs(height) <= FLOOR_BAND) | (flat & (np.abs(height) <= LEVEL_BAND))
+        there = level | (height >= ANKLE) & (height <= HEAD)
+        points, level, seen = points[there], level[there], seen[there]
+        return points, np.floor(points[:, ::2] / self.cell).astype(np.int64)[:, ::-1], level, seen
 
     def _grown(self, low: Array, high: Array) -> OccupancyGrid:
         """The same grid, large enough to hold the lattice cells from low to high (both included)."""
@@ -208,15 +222,14 @@ class OccupancyGrid:
         return replace(self, row=int(first[0]), column=int(first[1]), **grids)
 
 
-def surface_samples(memory: LatentMemory, start: int, floor_height: float, cell: float) -> tuple[Array, Array, Array]:
-    """Points on the surfels of the tokens from ``start`` on that matter to an agent on this floor.
+def surface_samples(surfels: Surfels, floor_height: float, cell: float) -> tuple[Array, Array, Array]:
+    """Points on surfels that matter to an agent on this floor.
 
     Returns world points (S, 3), whether each lies on a level surfel (S,), and whether a camera saw it (S,).
 
     Streaks are left out, and so are surfels wholly outside the heights that matter. Samples of a surfel are at most
     0.8 cells apart (farther on surfels larger than 32 cells).
     """
-    surfels = memory.surfels(start)
     position, u, v, viewpoint = (
         t.cpu().numpy().astype(np.float64)
         for t in (surfels.positions, surfels.tangents_u, surfels.tangents_v, surfels.viewpoints)

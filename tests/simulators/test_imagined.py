@@ -28,6 +28,8 @@ from tests.small_world import small_world
 FLOAT16 = 1e-3
 """What latents are off by, relatively, where worlds keep them."""
 SMALL, SHARP = Camera(32, 90.0, 1.25), Camera(128, 90.0, 1.25)
+WALLS = [("all", 1.0, True), ("sure", 0.05, True), ("sure", 0.5, False), ("seen", 0.05, False)]
+"""What counts as an obstacle, how doubtful an imagined wall is, and whether it stops anybody."""
 
 
 @pytest.fixture(scope="module")
@@ -261,8 +263,10 @@ def test_an_agent_around_which_walls_are_imagined_stands_free_and_gets_away(worl
     assert not collided and view.pose[2, 3] == pytest.approx(0.75, abs=1e-4)
 
 
-@pytest.mark.parametrize("obstacles", ["all", "seen"])
-def test_walls_that_were_imagined_stop_nobody_where_only_seen_ones_count(world: WorldModel, obstacles: Any) -> None:
+@pytest.mark.parametrize(("obstacles", "doubt", "blocks"), WALLS)
+def test_walls_that_were_imagined_stop_nobody_where_only_seen_ones_count(
+    world: WorldModel, obstacles: Any, doubt: float, blocks: bool
+) -> None:
     imagined = toy(world, start_depth="true", imagine="never", obstacles=obstacles)
     imagined.reset("toy", AgentStart((0.0, 0.0, 2.0), 0.0))
     state = imagined.snapshot().state
@@ -270,17 +274,17 @@ def test_walls_that_were_imagined_stop_nobody_where_only_seen_ones_count(world: 
     K = geometry.scale_intrinsics(SMALL.intrinsics, 1 / world.codec.stride)
     pose = geometry.camera_pose((0.0, 0.0, 2.0), math.pi / 2, 1.25)  # a wall 1 m to the left, out of the camera's sight
     latents = torch.zeros(world.codec.channels, 8, 8)
-    memory.write(latents, torch.full((8, 8), 1.0), K, pose, imagined=torch.ones(8, 8), merge=False)
+    memory.write(latents, torch.full((8, 8), 1.0), K, pose, imagined=torch.full((8, 8), doubt), merge=False)
     imagined.restore(imagined.snapshot()._replace(state=dataclasses.replace(state, memory=memory)))
-    assert imagined.occupancy.guessed.any()
+    assert imagined.occupancy.guessed.any() == blocks
     # What the camera saw, a cube and walls, is in the way all the same.
     assert imagined.occupancy.obstacle[imagined.occupancy.solid].all()
     there = np.array([-1.6, 0.0, 2.0])
     straight = imagined.geodesic_distance((0.0, 0.0, 2.0), there)
     imagined.step(FloorMotion(turn=math.pi / 2))
     hits = [imagined.step(FloorMotion(0.25))[1] for _ in range(6)]
-    assert any(hits) is (obstacles == "all")
-    assert (straight > 1.7) is (obstacles == "all")
+    assert any(hits) is blocks
+    assert (straight > 1.7) is blocks
 
 
 def test_what_is_not_worth_imagining_is_left_unknown(world: WorldModel) -> None:

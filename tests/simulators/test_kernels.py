@@ -222,13 +222,14 @@ def test_grids_of_a_memory_are_the_same(seed: int) -> None:
     rng = np.random.default_rng(seed)
     K = geometry.intrinsics(20, 16, 90.0)
     memory = LatentMemory(1)
-    grids = dict.fromkeys(PATHS, OccupancyGrid(float(rng.normal(0, 0.1))))
+    believed = float(rng.choice([0.0, 0.4, 1.0]))
+    grids = dict.fromkeys(PATHS, OccupancyGrid(float(rng.normal(0, 0.1)), believed=believed))
     for step in range(6):
         pose = geometry.camera_pose(rng.normal(0, 0.5, 3), rng.uniform(-np.pi, np.pi), 1.25)
         pose = pose @ geometry.exp_twist([0, 0, 0, *rng.normal(0, 0.2, 3)])
         depth = rng.uniform(1.0, 4.0) + 0.02 * rng.standard_normal((16, 20)).cumsum(1)
         depth[rng.random(depth.shape) < 0.1] *= 0.6
-        imagined = 0.0 if rng.random() < 0.4 else (rng.random(depth.shape) < 0.7) * 1.0
+        imagined = 0.0 if rng.random() < 0.4 else (rng.random(depth.shape) < 0.7) * rng.random(depth.shape)
         memory.write(torch.zeros(1, 16, 20), depth.clip(0.2), K, pose, imagined=imagined, merge=False if step else None)
         if step == 2:
             grids = {path: grid.standing(pose[:3, 3], 0.18) for path, grid in grids.items()}

@@ -165,6 +165,21 @@ def test_origin_and_extent_are_in_world_metres(room: LatentMemory) -> None:
     assert x0 <= -2 and x1 >= 2 and z0 <= -3 and z1 >= 3
 
 
+def test_what_is_too_doubtful_to_be_in_the_way_may_be_floor(
+    views: list[tuple[np.ndarray, np.ndarray]],
+) -> None:
+    memory = LatentMemory(channels=1)
+    for depth, pose in views:
+        grid = depths.to_grid(torch.as_tensor(depth)[None], STRIDE)[0]
+        K = geometry.scale_intrinsics(CAMERA.intrinsics, 1 / STRIDE)
+        memory.write(torch.zeros(1, *grid.shape), grid, K, pose, imagined=0.5)
+    believed, doubted = (OccupancyGrid(0.0, believed=level).extended(memory) for level in (0.6, 0.4))
+    assert believed.obstacle.any() and not doubted.obstacle.any()
+    assert doubted.floor.any() and doubted.floor.sum() == believed.floor.sum()
+    with pytest.raises(ValueError, match="believed must be a doubt from 0 to 1"):
+        OccupancyGrid(0.0, believed=1.1)
+
+
 def test_a_grid_refuses_another_memory_and_numbers_that_make_no_sense(room: LatentMemory) -> None:
     grid = OccupancyGrid(0.0).extended(room)
     with pytest.raises(ValueError, match="another one"):
