@@ -64,8 +64,8 @@ def make(
             "habitat" (the same in habitat-sim itself) or a ``Simulator``, whose own camera and scenes then count.
         scenes: a split ("train", "val", "test"), "toy", or seeds of rooms; of "mesh" and "habitat", a scene file or
             several. "mirage" takes start views and goals there.
-        observations: any of rgb, depth, latent, memory, visible, pointgoal, imagegoal, pose, goal_latent; one bare
-            string gives that Box instead of a Dict. See ``mirage_env.envs.observations``.
+        observations: any of rgb, depth, latent, memory, visible, pointgoal, imagegoal, pose, local_map, odometry and
+            goal_latent; one bare string gives that Box instead of a Dict. See ``mirage_env.envs.observations``.
         actions: "discrete", "velocity" or "camera". See ``mirage_env.envs.actions``.
         model: a bundled name, a local folder, a hub id or a ``WorldModel``; loaded only where something needs it.
         imagine: "new" imagines what the memory does not show, "always" everything anew, "never" nothing.
