@@ -18,7 +18,8 @@ OBSERVATIONS = {
 """What agents look at unless they are told otherwise."""
 IMAGINED = {"start_depth": "true", "num_start_views": 4, "obstacles": "sure", "imagine_threshold": 0.05}
 """How worlds to learn in are imagined unless ``env`` says otherwise: the room around the start is seen, with its depth,
-and what is imagined beyond is in the way only where there is little doubt, so that goals can be reached as in the truth."""
+and what is imagined beyond is in the way only where there is little doubt, so that goals can be reached as in truth.
+"""
 
 
 @dataclass(frozen=True)
