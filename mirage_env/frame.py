@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -90,4 +91,5 @@ def to_uint8(images: Tensor) -> Array:
 
 def from_uint8(images: Array) -> Tensor:
     """Images (B, H, W, 3) uint8 to (B, 3, H, W) float32 in [-1, 1]."""
-    return torch.as_tensor(images).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+    # Pillow's pictures are read-only, of which torch warns.
+    return torch.as_tensor(np.require(images, requirements="W")).permute(0, 3, 1, 2).float().div(127.5).sub(1)

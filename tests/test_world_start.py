@@ -228,3 +228,10 @@ def test_an_observation_without_depth_is_completed_from_the_memory() -> None:
         world.observe(state, image, pose(), hfov=190.0)
     with pytest.raises(ValueError, match="rigid"):
         world.observe(state, image, 2 * np.eye(4))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_picture_that_is_read_only_is_taken_as_it_is() -> None:
+    picture = IMAGE[None].copy()
+    picture.flags.writeable = False
+    np.testing.assert_array_equal(to_uint8(from_uint8(picture)), picture)
