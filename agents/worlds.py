@@ -11,10 +11,11 @@ import mirage_env  # noqa: F401  registers the environments
 from agents.settings import TrainSettings
 from mirage_env.envs.navigation import NavigationEnv
 from mirage_env.envs.vector import NavigationVectorEnv
+from mirage_env.evaluation.contestants import WORLD
 from mirage_env.simulators.rooms.prepared import KEPT_HOMES, keep_homes
 from mirage_env.simulators.rooms.splits import resolve_scenes
 
-ONLY_IMAGINED = ("imagine", "start_depth", "start_from", "num_start_views", "obstacles", "imagine_threshold")
+ONLY_IMAGINED = (*WORLD, "start_from")
 """Arguments of ``gymnasium.make`` that a true world has no use for."""
 
 

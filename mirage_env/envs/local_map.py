@@ -57,7 +57,7 @@ def local_map(known: KnownFloor, pose: Array, camera_height: float) -> Array:
 
 def _looked_up(layer: SeenFloor, at: Array, height: float) -> Array:
     """Which of the lattice cells ``at`` (2, N, M), rows and columns, are set on the storey at this height."""
-    cells = layer.cells[int(np.abs(layer.heights - height).argmin())]
+    cells = layer.storey(height)
     row, column = at - layer.corner[:, None, None]
     inside = (row >= 0) & (row < cells.shape[0]) & (column >= 0) & (column < cells.shape[1])
     found = np.zeros(inside.shape, dtype=bool)

@@ -62,6 +62,5 @@ def _cut(layer: SeenFloor, height: float, low: Array, high: Array) -> Array:
     top, left = layer.corner - low
     if layer.cells.size:
         _, rows, columns = layer.cells.shape
-        storey = int(np.abs(layer.heights - height).argmin())
-        cells[top : top + rows, left : left + columns] = layer.cells[storey]
+        cells[top : top + rows, left : left + columns] = layer.storey(height)
     return cells

@@ -24,15 +24,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mirage_env.envs.local_map import MAP_CELL
+from mirage_env.tasks.measures import SUCCESS_DISTANCE
 
 GRID = 16
 """Cells per side of the grid on which views are looked at."""
 
 MAX_SIGHT = 10.0
 """Metres. What is farther looks equally far."""
-
-NEAR = 0.2
-"""Metres. PointNav's goals are reached within it."""
 
 IMAGES = ("rgb", "imagegoal")
 LATENTS = ("latent", "memory", "goal_latent")
@@ -67,20 +65,12 @@ class Encoder(nn.Module):
         seen = 0
         if self.maps:
             channels = sum(_channels(key, shapes[key]) for key in self.maps)
-            self.trunk = nn.Sequential(
-                nn.Conv2d(channels, 32, 3, padding=1),
-                nn.ReLU(),
-                nn.Conv2d(32, 32, 3, stride=2, padding=1),
-                nn.ReLU(),
-                nn.Conv2d(32, 64, 3, stride=2, padding=1),
-                nn.ReLU(),
-                nn.Flatten(),
-            )
+            self.trunk = _trunk(channels, ((32, 1), (32, 2), (64, 2)))
             seen = 64 * (GRID // 4) ** 2
         self.floor = None
         if LOCAL_MAP in shapes:
             layers, side, _ = shapes[LOCAL_MAP]
-            self.floor = _floor_trunk(int(layers) + ("pointgoal" in shapes))
+            self.floor = _trunk(int(layers) + ("pointgoal" in shapes), ((16, 2), (32, 2), (32, 2)))
             seen += 32 * math.ceil(int(side) / 8) ** 2
         self.joint = nn.Sequential(nn.Linear(seen + sum(VECTORS[key] for key in self.vectors), width), nn.ReLU())
 
@@ -169,16 +159,13 @@ def _stem() -> nn.Sequential:
     )
 
 
-def _floor_trunk(channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(channels, 16, 3, stride=2, padding=1),
-        nn.ReLU(),
-        nn.Conv2d(16, 32, 3, stride=2, padding=1),
-        nn.ReLU(),
-        nn.Conv2d(32, 32, 3, stride=2, padding=1),
-        nn.ReLU(),
-        nn.Flatten(),
-    )
+def _trunk(channels: int, layers: Sequence[tuple[int, int]]) -> nn.Sequential:
+    """Convolutions over 3×3 cells of these widths and strides, flattened."""
+    modules: list[nn.Module] = []
+    for width, stride in layers:
+        modules += [nn.Conv2d(channels, width, 3, stride=stride, padding=1), nn.ReLU()]
+        channels = width
+    return nn.Sequential(*modules, nn.Flatten())
 
 
 def _goal_on_map(pointgoal: Tensor, side: int) -> Tensor:
@@ -225,7 +212,10 @@ def _depth_channels(depth: Tensor) -> Tensor:
 def _vector(key: str, seen: Tensor) -> Tensor:
     if key == "pointgoal":
         distance, angle = seen[:, 0], seen[:, 1]
-        far, near = distance.clamp(max=MAX_SIGHT) / MAX_SIGHT, distance.clamp(max=2 * NEAR) / NEAR
+        far, near = (
+            distance.clamp(max=MAX_SIGHT) / MAX_SIGHT,
+            distance.clamp(max=2 * SUCCESS_DISTANCE) / SUCCESS_DISTANCE,
+        )
         # The last is steep where a few centimetres decide whether to stop.
         scales = (far, torch.log1p(distance), torch.exp(-2.0 * distance), 2.0 * near - 2.0)
         return torch.stack([*scales, angle.cos(), angle.sin()], 1)

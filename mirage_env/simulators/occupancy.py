@@ -173,12 +173,13 @@ class OccupancyGrid:
         """Lattice cells (S, 2) that the new tokens mark, whether as floor (S,), and whether a camera saw it (S,)."""
         surfels = memory.surfels(self.tokens)
         doubted = surfels.imagined > self.believed
-        points, cells, level, seen = self._marks(surfels.where(~doubted) if bool(doubted.any()) else surfels)
-        if bool(doubted.any()):
+        if not bool(doubted.any()):
+            points, cells, level, seen = self._marks(surfels)
+        else:
             # What is too doubtful to stand in the way may be floor.
-            marks = self._marks(surfels.where(doubted))
-            pairs = zip((points, cells, level, seen), (column[marks[2]] for column in marks), strict=True)
-            points, cells, level, seen = (np.concatenate(pair) for pair in pairs)
+            believed, other = self._marks(surfels.where(~doubted)), self._marks(surfels.where(doubted))
+            floor = other[2]
+            points, cells, level, seen = (np.concatenate([a, b[floor]]) for a, b in zip(believed, other, strict=True))
         doubtful = np.flatnonzero(~seen)
         if len(doubtful):
             right = seen.copy()

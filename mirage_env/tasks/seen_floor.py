@@ -62,6 +62,10 @@ class SeenFloor(NamedTuple):
         """World x and z (2,) of the corner of cells[:, 0, 0], metres."""
         return self.corner[::-1] * CELL
 
+    def storey(self, height: float) -> Array:
+        """The cells (H, W) of the storey that is nearest to feet at this height in metres."""
+        return self.cells[int(np.abs(self.heights - height).argmin())]
+
 
 def no_floor(height: float) -> SeenFloor:
     """Nothing seen, on a storey of this height in metres."""
