@@ -23,6 +23,7 @@ from mirage_env.tasks.task import Task
 
 if TYPE_CHECKING:
     from mirage_env.data.episodes import Episode
+    from mirage_env.simulators.tour import Tour
     from mirage_env.world import WorldModel
 
 
@@ -49,6 +50,7 @@ def make(
     num_start_views: int = 1,
     obstacles: str = "all",
     imagine_threshold: float = 0.0,
+    tour: int | Tour = 0,
     up: str | Sequence[float] | None = None,
     habitat: Mapping[str, Any] | None = None,
     flatten: bool = True,
@@ -88,6 +90,8 @@ def make(
             imagined is shown then, but shuts off no way; "sure": that, and what was imagined with little doubt.
         imagine_threshold: with imagine="new", the share of unseen cells up to which a view is left as it is, with depth
             0 there: 0.05 spares a third of the networks' work where an agent looks around, 0 nothing.
+        tour: 0 to 32, at how many places all over the scene true views were taken all round, with which an imagined
+            world also begins: what is known of its other rooms. Or a ``Tour``, shared with other environments.
         up: the axis of scene files that points up, "y", "-z" or three numbers; None: as their stage_config.json says,
             else that of Habitat (z for a bare .glb). Of "mesh" alone.
         habitat: options of "habitat": scene_dataset, gpu_device_id and navmesh, see ``HabitatSimulator``, and
@@ -133,6 +137,7 @@ def make(
         num_start_views=num_start_views,
         obstacles=obstacles,
         imagine_threshold=imagine_threshold,
+        tour=tour,
         up=up,
         habitat=habitat,
     )

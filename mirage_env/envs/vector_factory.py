@@ -12,8 +12,9 @@ from mirage_env.envs import factory
 from mirage_env.envs.playlist import make_playlist
 from mirage_env.envs.vector import NavigationVectorEnv
 from mirage_env.envs.vector_input import check_autoreset_mode, check_num_envs
-from mirage_env.envs.worlds import world_of
+from mirage_env.envs.worlds import make_tour, world_of
 from mirage_env.simulators.base import Simulator
+from mirage_env.simulators.tour import Tour
 from mirage_env.tasks.explore import Explore
 from mirage_env.tasks.free_camera import FreeCamera
 from mirage_env.tasks.image_nav import ImageNav
@@ -32,6 +33,7 @@ def make_vec(
     episodes: Any = None,
     scenes_dir: Any = None,
     episode_order: str = "file",
+    tour: int | Tour = 0,
     **arguments: Any,
 ) -> NavigationVectorEnv:
     """``num_envs`` worlds in which this task is to be done, stepped as one batch.
@@ -45,6 +47,7 @@ def make_vec(
             is told otherwise.
         episodes, scenes_dir, episode_order: as for ``factory.make``; world i plays every ``num_envs``-th episode, from
             the i-th on.
+        tour: as for ``factory.make``; what is remembered of a scene is shared by all worlds.
         arguments: the others of ``factory.make``, the same for all worlds.
 
     Raises:
@@ -55,11 +58,14 @@ def make_vec(
     limit = None if max_episode_steps == -1 else max_episode_steps
     listed = {"episodes": None, "scenes_dir": scenes_dir, "episode_order": episode_order}
     playlist = None if episodes is None else make_playlist(episodes, scenes_dir, episode_order)
+    shared = make_tour(tour) or 0
     envs = []
     for i, one in enumerate(_one_per_world(simulator, count)):
         if playlist is not None:
             listed["episodes"] = dataclasses.replace(playlist, world=i, worlds=count)
-        envs.append(factory.make(task, simulator=one, model=model, max_episode_steps=limit, **listed, **arguments))
+        envs.append(
+            factory.make(task, simulator=one, model=model, max_episode_steps=limit, tour=shared, **listed, **arguments)
+        )
         model = world_of(envs[0].simulator) or model
     return NavigationVectorEnv(envs, mode)
 

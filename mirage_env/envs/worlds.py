@@ -11,6 +11,7 @@ from mirage_env.envs.observations import Layout
 from mirage_env.envs.options import ResetOptions
 from mirage_env.simulators.base import Camera, Simulator, View
 from mirage_env.simulators.rooms.splits import SPLITS
+from mirage_env.simulators.tour import MOST_PLACES, Tour
 
 if TYPE_CHECKING:
     from mirage_env.simulators.imagined import ImaginedSimulator
@@ -47,6 +48,7 @@ def make_simulator(
     num_start_views: int = 1,
     obstacles: str = "all",
     imagine_threshold: float = 0.0,
+    tour: int | Tour = 0,
     up: str | Sequence[float] | None = None,
     habitat: Mapping[str, Any] | None = None,
 ) -> Simulator:
@@ -57,7 +59,7 @@ def make_simulator(
         latents: whether views must carry latents.
         memory: whether views must carry memory and visible.
         movers: how many move in each true home.
-        start_from, num_start_views, obstacles, imagine_threshold, up, habitat: as ``make`` has them.
+        start_from, num_start_views, obstacles, imagine_threshold, tour, up, habitat: as ``make`` has them.
     """
     _check_names(simulator, imagine, start_depth)
     _check_start(start_from, num_start_views)
@@ -67,6 +69,7 @@ def make_simulator(
         raise TypeError(f"imagine_threshold must be a number from 0 to 1, got {imagine_threshold!r}")
     if not 0 <= imagine_threshold <= 1:
         raise ValueError(f"imagine_threshold is a share of cells, from 0 to 1, got {imagine_threshold!r}")
+    tour_through = make_tour(tour)
     if not isinstance(simulator, str):
         if movers:
             raise ValueError("movers are made for simulators by name; give them to your own: RoomsSimulator(movers=2)")
@@ -93,8 +96,22 @@ def make_simulator(
             num_start_views=num_start_views,
             obstacles=cast(Any, obstacles),
             imagine_threshold=imagine_threshold,
+            tour=tour_through,
         ),
     )
+
+
+def make_tour(tour: int | Tour) -> Tour | None:
+    """The tour of so many places, None for 0; a ``Tour`` as it is.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    if isinstance(tour, Tour):
+        return tour
+    if isinstance(tour, bool) or not isinstance(tour, int) or not 0 <= tour <= MOST_PLACES:
+        raise ValueError(f"tour must be a whole number of places from 0 to {MOST_PLACES}, got {tour!r}")
+    return Tour(tour) if tour else None
 
 
 def _true(

@@ -26,7 +26,7 @@ BODY = (
     "model",
 )
 """Arguments of ``gymnasium.make`` that an agent keeps wherever it goes: its camera, its legs, and what it sees with."""
-WORLD = ("imagine", "start_depth", "num_start_views", "obstacles", "imagine_threshold")
+WORLD = ("imagine", "start_depth", "num_start_views", "obstacles", "imagine_threshold", "tour")
 """Those that say how its world was imagined."""
 KNOWN_OBSERVATIONS = {"PointNav": ("pointgoal",)}
 """What policies without a network observe, which look at ``info`` and the environment: little; others: the pose."""

@@ -14,8 +14,9 @@ from mirage_env.frame import Frame
 from mirage_env.geometry import Array
 from mirage_env.memory import LatentMemory
 from mirage_env.simulators.agent import Proposal
-from mirage_env.simulators.imagined import ImaginedSimulator, ViewSource
+from mirage_env.simulators.imagined import ImaginedSimulator
 from mirage_env.simulators.occupancy import ANKLE, FLOOR_BAND, HEAD, LEVEL, LEVEL_BAND, OccupancyGrid
+from mirage_env.simulators.tour import ViewSource
 from mirage_env.state import WorldState
 
 
@@ -48,6 +49,7 @@ class InformedSimulator(ImaginedSimulator):
             simulator.num_start_views,
             simulator.obstacles,
             simulator.imagine_threshold,
+            simulator.tour,
         )
         self.true_collisions, self.true_views = true_collisions, true_views
         self._gridded: RGBMemory | None = None

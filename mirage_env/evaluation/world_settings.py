@@ -16,6 +16,7 @@ from mirage_env.evaluation.informed import InformedSimulator
 from mirage_env.memory import LatentMemory
 from mirage_env.memory.rules import MemoryRules
 from mirage_env.simulators.imagined import ImaginedSimulator
+from mirage_env.simulators.tour import MOST_PLACES
 from mirage_env.state import WorldState
 from mirage_env.world import WorldModel
 
@@ -74,6 +75,7 @@ def world_setting(text: str, world: WorldModel, arguments: Mapping[str, Any] | N
     denoiser-steps=N   network passes per imagined view
     imagine=MODE       always, new or never
     start-views=N      1 to 8 true views to begin with, all round
+    tour=N             true views all round from 1 to 32 other places, too
     seen-obstacles     what was imagined is shown, but stops nobody
     sure-obstacles     nor does what was imagined with doubt
     true-depth         the true depth of start views
@@ -176,6 +178,7 @@ _CHANGES: dict[str, Change] = {
     "denoiser-steps": _denoiser_steps,
     "imagine": _argument("imagine", str),
     "start-views": _argument("num_start_views", lambda text: int(_number(text, 1, 8, "start-views", whole=True))),
+    "tour": _argument("tour", lambda text: int(_number(text, 1, MOST_PLACES, "tour", whole=True))),
     "seen-obstacles": _arguments(obstacles="seen"),
     "sure-obstacles": _arguments(obstacles="sure"),
     "true-depth": _arguments(start_depth="true"),
@@ -183,4 +186,4 @@ _CHANGES: dict[str, Change] = {
     "true-collisions": _truth("true_collisions"),
     "true-views": _truth("true_views"),
 }
-_TAKE_VALUES = {"denoiser-steps": "N", "imagine": "MODE", "start-views": "N", "depth-noise": "S"}
+_TAKE_VALUES = {"denoiser-steps": "N", "imagine": "MODE", "start-views": "N", "tour": "N", "depth-noise": "S"}

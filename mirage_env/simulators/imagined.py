@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any, Literal, NamedTuple, Protocol, cast, get_args
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from mirage_env.simulators.base import AgentStart, Camera, Motion, Simulator
 from mirage_env.simulators.grid_navigation import GridNavigation
 from mirage_env.simulators.occupancy import OccupancyGrid
 from mirage_env.simulators.start_view import StartView, posed
+from mirage_env.simulators.tour import Tour, ViewSource, told
 from mirage_env.state import WorldState
 from mirage_env.world import Imagine, WorldModel
 
@@ -53,16 +54,6 @@ class ImaginedSnapshot(NamedTuple):
     opening: StartView | None
 
 
-class ViewSource(Protocol):
-    """A true simulator that shows its scene from anywhere."""
-
-    camera: Camera
-
-    def render_views(self, poses: Any) -> tuple[Array, Array]:
-        """Images (B, H, W, 3) uint8 and z-depth (B, H, W) from T_world_camera (B, 4, 4)."""
-        ...
-
-
 class TopDown(NamedTuple):
     """What is known of the floor plan: rows go with z, columns with x.
 
@@ -86,7 +77,7 @@ class ImaginedSimulator:
 
     Fulfils ``mirage_env.simulators.base.Simulator``; views are ``Frame``s. The world's frame is that of the source, so
     that coordinates mean the same in both. Collisions and distances come from the memory's own geometry, unknown
-    space counts as free. The source is asked for nothing but the start view.
+    space counts as free. The source is asked for nothing but start views.
 
     Args:
         world: the model.
@@ -102,6 +93,7 @@ class ImaginedSimulator:
         obstacles: "all" that the memory holds is in the way; or only what a camera has "seen": what was imagined is
             shown then, but stops nobody, so that no way is shut off by a guess; or also what is "sure" (``BELIEVED``).
         imagine_threshold: with "new", the share of unseen cells up to which a view is left as it is, its depth 0 there.
+        tour: of the source's scene, which worlds begin with beside the start views; None: with these alone.
 
     Attributes:
         lighting: the light in which a world gets the image of a ``StartView``, from the next reset on; None: as it is.
@@ -121,6 +113,7 @@ class ImaginedSimulator:
         num_start_views: int = 1,
         obstacles: Obstacles = "all",
         imagine_threshold: float = 0.0,
+        tour: Tour | None = None,
     ) -> None:
         if num_start_views < 1:
             raise ValueError(f"a world begins with at least 1 view, got num_start_views {num_start_views!r}")
@@ -145,6 +138,7 @@ class ImaginedSimulator:
         self.num_start_views = int(num_start_views)
         self.obstacles: Obstacles = obstacles
         self.imagine_threshold = float(imagine_threshold)
+        self.tour = tour
         self.lighting: Lighting | None = None
         self._now: ImaginedSnapshot | None = None
         self._navigation: tuple[OccupancyGrid, float, GridNavigation] | None = None
@@ -178,16 +172,9 @@ class ImaginedSimulator:
             self.seed = int(seed)
         # The start camera may hang at another height than the agent's own: feet, not cameras, stand on the floor.
         floor_height = float(view.pose[1, 3]) - height
-        state = self.world.start(
-            view.image if opening is None else relit(view.image, self.lighting),
-            self.camera.hfov if view.hfov is None else view.hfov,
-            view.depth,
-            view.pose,
-            self.seed,
-            camera_height=height,
-            frame_hfov=self.camera.hfov,
-            resolution=self.camera.resolution,
-        )
+        if opening is not None:
+            view = dataclasses.replace(view, image=relit(view.image, self.lighting))
+        state = self._started(view, height, with_tour=opening is None)
         if opening is None:
             state = self._looked_round(state, view)
         place = Place.of_camera(np.asarray(view.pose, dtype=np.float64), height)
@@ -339,6 +326,25 @@ class ImaginedSimulator:
             return navigation
         return GridNavigation(blocked, grid.origin, grid.cell, self.agent_radius, outside_free=True)
 
+    def _started(self, view: StartView, height: float, with_tour: bool) -> WorldState:
+        """A world that knows this view, and what the tour saw."""
+        hfov = self.camera.hfov if view.hfov is None else view.hfov
+        if self.tour is None or not with_tour:
+            return self.world.start(
+                view.image,
+                hfov,
+                view.depth,
+                view.pose,
+                self.seed,
+                camera_height=height,
+                frame_hfov=self.camera.hfov,
+                resolution=self.camera.resolution,
+            )
+        source = cast(ViewSource, self.source)
+        known = self.tour.remembered(self.world, source, self.camera, self.start_depth == "true")
+        known = dataclasses.replace(known, seed=self.seed)
+        return self.world.observe(known, view.image, view.pose, view.depth, hfov)
+
     def _looked_round(self, state: WorldState, view: StartView) -> WorldState:
         """The state after the source's other start views; its last view is still the first one."""
         if self.num_start_views == 1:
@@ -347,11 +353,7 @@ class ImaginedSimulator:
         angles = math.tau * np.arange(1, self.num_start_views) / self.num_start_views
         (x, y, z), yaw = geometry.agent_pose(view.pose, source.camera.height)
         poses = np.stack([geometry.camera_pose((x, y, z), yaw + angle, source.camera.height) for angle in angles])
-        seen = state
-        for pose, image, depth in zip(poses, *source.render_views(poses), strict=True):
-            true_depth = depth if self.start_depth == "true" else None
-            seen = self.world.observe(seen, image, pose, true_depth, source.camera.hfov)
-        return dataclasses.replace(seen, pose=state.pose, latents=state.latents)
+        return told(self.world, state, source, poses, self.start_depth == "true")
 
     def _is_own_view(self, view: StartView, pose: Array) -> bool:
         """Whether the start image is what the agent's camera sees from ``pose``."""

@@ -42,6 +42,7 @@ def test_settings_make_the_worlds_that_they_name() -> None:
     rules = world_setting("no-merge", world).world.new_memory()
     assert isinstance(rules, LatentMemory) and not rules.rules.merge
     assert world_setting("imagine=always", world, {"imagine": "never"}).arguments == {"imagine": "always"}
+    assert world_setting("tour=6", world).arguments == {"tour": 6}
     several = world_setting("start-views=4+true-depth+memory-off", world, {"imagine": "never"})
     assert several.arguments == {"imagine": "never", "num_start_views": 4, "start_depth": "true"}
     assert isinstance(several.world.new_memory(), NoMemory)
@@ -55,6 +56,7 @@ def test_settings_make_the_worlds_that_they_name() -> None:
         ("dream", "unknown setting 'dream'; valid are default, memory-off, .*denoiser-steps=N.* or several joined by"),
         ("default=2", "unknown setting 'default=2'"),
         ("start-views", "unknown setting 'start-views'"),
+        ("tour=0", "tour takes a whole number from 1 to 32, got .0."),
         ("start-views=9", "start-views takes a whole number from 1 to 8, got '9'"),
         ("depth-noise=much", "depth-noise takes a number from 0 to 1, got 'much'"),
         ("denoiser-steps=1.5", "denoiser-steps takes a whole number"),
