@@ -25,6 +25,10 @@ really stands on the floor shows its upright sides as well."""
 LEVEL = 0.8
 STREAK_SINE = 0.07
 """Surfels seen at a flatter angle than this (sine of the angle between surface and viewing ray) are streaks."""
+REACH = 0.05
+"""Metres from its middle up to which a surfel is in the way on a side where no neighbour continues it. Seen from afar
+at a flat angle it is half a metre long, and would shut the way beside it: with whole surfels, of views all round at eight
+places of a home, one of eight true ways was."""
 FAR = 20.0
 """Metres from the camera beyond which depth says nothing about where an agent could walk."""
 
@@ -51,9 +55,10 @@ class OccupancyGrid:
 
     Each token is a surfel, sampled more densely than the cells. A cell is floor where a sample lies at the height of
     the floor, an obstacle where another one lies between ankle and head height (if it was imagined, only where no
-    camera saw the floor); everything else is unknown. Left out are streaks between the two surfaces of a depth edge:
-    surfels nearly parallel to the ray that saw them, and those that bridge a nearer and a farther neighbour, neither of
-    which continues their plane; and what was imagined where a camera saw that there is nothing.
+    camera saw the floor); everything else is unknown. Obstacles reach from the middle of a surfel to its border only
+    towards neighbours that continue it. Left out are streaks between the two surfaces of a depth edge: surfels nearly
+    parallel to the ray that saw them, and those that bridge a nearer and a farther neighbour, neither of which
+    continues their plane; and what was imagined where a camera saw that there is nothing.
 
     Rows go with world z, columns with x; the lattice is anchored at the world's origin, so a grid depends on the tokens
     only, not on how often it was extended.
@@ -197,10 +202,10 @@ class OccupancyGrid:
             known = self.row, self.column, self.solid, self.guessed, self.floor, self.clear
             columns = [column.cpu().numpy() for column in surfels]
             return kernels.samples.sample(*columns, self.floor_height, self.cell, *known)
-        points, flat, seen = surface_samples(surfels, self.floor_height, self.cell)
+        points, sure, flat, seen = surface_samples(surfels, self.floor_height, self.cell)
         height = points[:, 1] - self.floor_height
         level = (np.abs(height) <= FLOOR_BAND) | (flat & (np.abs(height) <= LEVEL_BAND))
-        there = level | (height >= ANKLE) & (height <= HEAD)
+        there = level | (height >= ANKLE) & (height <= HEAD) & sure
         points, level, seen = points[there], level[there], seen[there]
         return points, np.floor(points[:, ::2] / self.cell).astype(np.int64)[:, ::-1], level, seen
 
@@ -223,10 +228,11 @@ class OccupancyGrid:
         return replace(self, row=int(first[0]), column=int(first[1]), **grids)
 
 
-def surface_samples(surfels: Surfels, floor_height: float, cell: float) -> tuple[Array, Array, Array]:
+def surface_samples(surfels: Surfels, floor_height: float, cell: float) -> tuple[Array, Array, Array, Array]:
     """Points on surfels that matter to an agent on this floor.
 
-    Returns world points (S, 3), whether each lies on a level surfel (S,), and whether a camera saw it (S,).
+    Returns world points (S, 3), whether each is near its surfel's middle or towards a neighbour that continues it (S,),
+    whether it lies on a level surfel (S,), and whether a camera saw it (S,).
 
     Streaks are left out, and so are surfels wholly outside the heights that matter. Samples of a surfel are at most
     0.8 cells apart (farther on surfels larger than 32 cells).
@@ -259,5 +265,9 @@ def surface_samples(surfels: Surfels, floor_height: float, cell: float) -> tuple
     a = start_u[surfel] + (i + 0.5) * (size_u / n_u)[surfel]
     b = start_v[surfel] + (j + 0.5) * (size_v / n_v)[surfel]
     points, flat = position[surfel] + a[:, None] * u[surfel] + b[:, None] * v[surfel], flat[surfel]
+    continued, sure = surfels.continued.cpu().numpy()[keep][surfel], np.ones(len(surfel), dtype=bool)
+    for along, tangent, before in ((a, u, 0), (b, v, 2)):
+        length = np.abs(along) * np.sqrt((tangent**2).sum(1))[surfel]
+        sure &= (length <= REACH) | np.where(along < 0, continued[:, before], continued[:, before + 1])
     seen = surfels.imagined.cpu().numpy()[keep][surfel] == 0
-    return points, flat, seen
+    return points, sure, flat, seen

@@ -75,6 +75,16 @@ def test_patches_stop_early_beside_a_farther_surface() -> None:
     assert (extents[:, 5, 1] < 0.5).all() and (extents[:, 5, 0] == 0.5).all() and (extents[:, 6] == 0.5).all()
 
 
+def test_neighbours_continue_a_patch_where_they_lie_in_its_plane() -> None:
+    depth = plane_depth(np.array([0.2, -0.3, 1.0]), 2.5)
+    depth[:, 6:] *= 2.0
+    continued = written(depth).surfels().continued.view(10, 12, 4)
+    expected = torch.ones(10, 12, 4, dtype=torch.bool)
+    expected[:, [0, 6], 0] = expected[:, [5, 11], 1] = False
+    expected[0, :, 2] = expected[9, :, 3] = False
+    assert torch.equal(continued, expected)
+
+
 @pytest.mark.parametrize("start", [0, 1, 60, 119, 120])
 def test_the_surfels_from_a_token_on_are_the_last_of_all_of_them(start: int) -> None:
     depth = plane_depth(np.array([0.1, 0.2, 1.0]), 2.0)

@@ -142,6 +142,23 @@ def test_a_wall_seen_at_a_flat_angle_is_a_wall() -> None:
         assert near(grid, grid.obstacle, -0.9, z), z
 
 
+def test_a_table_ends_where_the_floor_behind_it_begins() -> None:
+    """Its top, 0.7 m high and 0.6 m deep, is seen flatly, so that its last cells reach half a metre into the floor."""
+    down = geometry.unproject(geometry.pixel_grid(128, 128), np.ones((128, 128)), CAMERA.intrinsics)[..., 1]
+    with np.errstate(divide="ignore"):
+        floor, top = (np.where(down > 0, below / down, 0) for below in (1.25, 0.55))
+    depth = np.where((top > 2.8) & (top < 3.4), top, floor)
+    depth[(2.8 * down > 0.55) & (floor > 2.8)] = 2.8
+    depth[depth > 10] = 0
+    memory = LatentMemory(channels=1)
+    write(memory, depth, geometry.camera_pose((0, 0, 0), 0.0, 1.25))
+    grid = OccupancyGrid(0.0).extended(memory)
+    for x in np.arange(-1, 1, 0.1):
+        assert near(grid, grid.obstacle, x, -2.8), x
+        for z in np.arange(3.5, 3.9, 0.05):
+            assert not at(grid, grid.obstacle, x, -z), (x, z)
+
+
 def test_where_an_agent_stands_nothing_blocks_it_now_or_later(views: list[tuple[np.ndarray, np.ndarray]]) -> None:
     memory = LatentMemory(channels=1)
     write(memory, *views[0])

@@ -18,10 +18,11 @@ def part_surfels(tokens: Tokens, first: int) -> Surfels:
     """The surfels of the tokens of one part from its ``first`` on."""
     count = tokens.key.shape[0] - first
     places = np.empty((4, count, 3), dtype=np.float32)
-    extents, bridges = np.empty((count, 4), dtype=np.float32), np.empty(count, dtype=np.bool_)
+    extents, continued = np.empty((count, 4), dtype=np.float32), np.empty((count, 4), dtype=np.bool_)
+    bridges = np.empty(count, dtype=np.bool_)
     _fill(
         tokens.sphere.numpy(), tokens.plane.numpy(), tokens.trim.numpy(), tokens.key.numpy(), tokens.lift.numpy(),
-        first, places, extents, bridges,
+        first, places, extents, continued, bridges,
     )  # fmt: skip
     positions, tangents_u, tangents_v, viewpoints = torch.from_numpy(places)
     return Surfels(
@@ -30,6 +31,7 @@ def part_surfels(tokens: Tokens, first: int) -> Surfels:
         tangents_v=tangents_v,
         extents=torch.from_numpy(extents),
         viewpoints=viewpoints,
+        continued=torch.from_numpy(continued),
         bridges=torch.from_numpy(bridges),
         imagined=tokens.imagined[first:].clone(),
     )
@@ -38,7 +40,7 @@ def part_surfels(tokens: Tokens, first: int) -> Surfels:
 @kernel
 def _fill(
     sphere: Array, plane: Array, trim: Array, keys: Array, lifts: Array, first: int, places: Array, extents: Array,
-    bridges: Array,
+    continued: Array, bridges: Array,
 ) -> None:  # fmt: skip
     for k in range(first, keys.shape[0]):
         i, key = k - first, keys[k]
@@ -55,23 +57,27 @@ def _fill(
             places[3, i, axis] = lift[4 * axis + 3]
         for side in range(4):
             extents[i, side] = TRIMMED if trim[k] >> side & 1 else 0.5
-        bridges[i] = _bridges(keys, plane, k, 1, 1) or _bridges(keys, plane, k, 1 << KEY_ROW_SHIFT, 2)
+        bridges[i] = False
+        for axis in range(2):
+            step = 1 << KEY_ROW_SHIFT if axis else 1
+            before, flush_before = _continues(keys, plane, k, -step, axis + 1)
+            after, flush_after = _continues(keys, plane, k, step, axis + 1)
+            continued[i, 2 * axis], continued[i, 2 * axis + 1] = flush_before, flush_after
+            if before >= 0 and after >= 0 and not flush_before and not flush_after:
+                rise_before, rise_after = plane[0, before] - plane[0, k], plane[0, after] - plane[0, k]
+                between = rise_before * rise_after < 0
+                bridges[i] |= between and abs(rise_before - rise_after) > _BRIDGE * plane[0, k]
 
 
 @kernel
-def _bridges(keys: Array, plane: Array, k: int, step: int, axis: int) -> bool:
-    """Whether token ``k`` lies between its neighbours along a column or row, and neither continues its plane."""
-    before, after = _number(keys, keys[k] - step), _number(keys, keys[k] + step)
-    if before < 0 or after < 0:
-        return False
+def _continues(keys: Array, plane: Array, k: int, step: int, axis: int) -> tuple[int, bool]:
+    """The number of the neighbour of token ``k`` along a column or row (-1: none), and if it continues its plane."""
+    other = _number(keys, keys[k] + step)
+    if other < 0:
+        return other, False
     inverse, slope = plane[0, k], plane[axis, k]
-    rise_before, rise_after = plane[0, before] - inverse, plane[0, after] - inverse
-    same = _SAME_PLANE * inverse
-    if not (max(abs(rise_before + slope), abs(plane[axis, before] - slope)) > same):
-        return False
-    if not (max(abs(rise_after - slope), abs(plane[axis, after] - slope)) > same):
-        return False
-    return rise_before * rise_after < 0 and abs(rise_before - rise_after) > _BRIDGE * inverse
+    rise, along = plane[0, other] - inverse, slope if step > 0 else -slope
+    return other, max(abs(rise - along), abs(plane[axis, other] - slope)) <= _SAME_PLANE * inverse
 
 
 @kernel

@@ -16,6 +16,7 @@ from mirage_env.simulators.occupancy import (
     LEVEL,
     LEVEL_BAND,
     MAX_SAMPLES,
+    REACH,
     SPACING,
     STREAK_SINE,
 )
@@ -23,9 +24,9 @@ from mirage_env.simulators.occupancy import (
 
 @kernel
 def sample(
-    positions: Array, tangents_u: Array, tangents_v: Array, extents: Array, viewpoints: Array, bridges: Array,
-    imagined: Array, floor_height: float, cell: float, row: int, column: int, solid: Array, guessed: Array,
-    floor: Array, clear: Array,
+    positions: Array, tangents_u: Array, tangents_v: Array, extents: Array, viewpoints: Array, continued: Array,
+    bridges: Array, imagined: Array, floor_height: float, cell: float, row: int, column: int, solid: Array,
+    guessed: Array, floor: Array, clear: Array,
 ) -> tuple[Array, Array, Array, Array]:  # fmt: skip
     """Samples of surfels that would change a grid, but for the look at sight lines.
 
@@ -55,7 +56,8 @@ def sample(
         start_u, start_v = -np.float64(extents[k, 0]), -np.float64(extents[k, 2])
         size_u = np.float64(extents[k, 0]) + np.float64(extents[k, 1])
         size_v = np.float64(extents[k, 2]) + np.float64(extents[k, 3])
-        n_u, n_v = _samples(u, size_u, cell), _samples(v, size_v, cell)
+        long_u, long_v = _length(u), _length(v)
+        n_u, n_v = _samples(long_u * size_u, cell), _samples(long_v * size_v, cell)
         if count + n_u * n_v > room:
             more = 2 * room + n_u * n_v
             points, cells = _roomier(points, more), _roomier(cells, more)
@@ -69,8 +71,11 @@ def sample(
                     point[axis] = p[axis] + a * u[axis] + b * v[axis]
                 above = point[1] - floor_height
                 is_level = abs(above) <= FLOOR_BAND or (flat and abs(above) <= LEVEL_BAND)
-                if not (is_level or (above >= ANKLE and above <= HEAD)):
-                    continue
+                if not is_level:
+                    sure = abs(a) * long_u <= REACH or continued[k, 0 if a < 0 else 1]
+                    sure = sure and (abs(b) * long_v <= REACH or continued[k, 2 if b < 0 else 3])
+                    if not (sure and above >= ANKLE and above <= HEAD):
+                        continue
                 r, c = math.floor(point[2] / cell), math.floor(point[0] / cell)
                 y, x = r - row, c - column
                 if 0 <= y < solid.shape[0] and 0 <= x < solid.shape[1]:
@@ -85,9 +90,13 @@ def sample(
 
 
 @kernel
-def _samples(tangent: Array, size: float, cell: float) -> int:
-    length = math.sqrt(tangent[0] * tangent[0] + tangent[1] * tangent[1] + tangent[2] * tangent[2])
-    return int(min(max(np.ceil(length * size / (SPACING * cell)), 1.0), float(MAX_SAMPLES)))
+def _length(tangent: Array) -> float:
+    return math.sqrt(tangent[0] * tangent[0] + tangent[1] * tangent[1] + tangent[2] * tangent[2])
+
+
+@kernel
+def _samples(length: float, cell: float) -> int:
+    return int(min(max(np.ceil(length / (SPACING * cell)), 1.0), float(MAX_SAMPLES)))
 
 
 @kernel
