@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MOST_PLACES = 32
 KEPT_TOURS = 128
-"""Scenes whose tours stay in memory, about 1 MB for six places."""
+"""Scenes whose tours stay in memory, some 2 MB for eight places."""
 CANDIDATES = 64
 """Random places, of which those far from each other are chosen."""
 ANCHORS = 4
