@@ -11,7 +11,7 @@ from mirage_env.envs.observations import Layout
 from mirage_env.envs.options import ResetOptions
 from mirage_env.simulators.base import Camera, Simulator, View
 from mirage_env.simulators.rooms.splits import SPLITS
-from mirage_env.simulators.tour import MOST_PLACES, Tour
+from mirage_env.simulators.tour import Tour
 
 if TYPE_CHECKING:
     from mirage_env.simulators.imagined import ImaginedSimulator
@@ -102,16 +102,10 @@ def make_simulator(
 
 
 def make_tour(tour: int | Tour) -> Tour | None:
-    """The tour of so many places, None for 0; a ``Tour`` as it is.
-
-    Raises:
-        ValueError: for anything else.
-    """
+    """The tour of so many places, None for 0; a ``Tour`` as it is. ValueError for what is neither."""
     if isinstance(tour, Tour):
         return tour
-    if isinstance(tour, bool) or not isinstance(tour, int) or not 0 <= tour <= MOST_PLACES:
-        raise ValueError(f"tour must be a whole number of places from 0 to {MOST_PLACES}, got {tour!r}")
-    return Tour(tour) if tour else None
+    return None if tour == 0 and not isinstance(tour, bool) else Tour(tour)
 
 
 def _true(

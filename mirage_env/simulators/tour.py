@@ -44,7 +44,7 @@ class Tour:
     """Begins worlds with what a camera saw that was carried through their scene.
 
     The tour of a scene is the same for every world, so it is remembered once: worlds are forks of that memory. One
-    object serves any number of simulators with the same model, ``start_depth`` and settings of their sources.
+    object serves any number of simulators, if those of one scene agree on how it is rendered.
 
     Args:
         places: at which the camera looked all round, from 1 to 32, spread over the floor.
@@ -54,7 +54,7 @@ class Tour:
     def __init__(self, places: int, kept: int = KEPT_TOURS) -> None:
         whole = isinstance(places, int) and not isinstance(places, bool)
         if not whole or not 1 <= places <= MOST_PLACES:
-            raise ValueError(f"a tour has from 1 to {MOST_PLACES} places, got {places!r}")
+            raise ValueError(f"a tour is through a whole number of places from 1 to {MOST_PLACES}, got {places!r}")
         self.places, self.kept = places, int(kept)
         self._worlds: OrderedDict[Any, WorldState] = OrderedDict()
 
@@ -65,11 +65,12 @@ class Tour:
             camera: whose views will be imagined.
             true_depth: whether the world is told the depth of the views.
         """
-        key = (getattr(source, "scene", None), source.camera, getattr(source, "lighting", None), camera, true_depth)
+        scene, lighting = getattr(source, "scene", None), getattr(source, "lighting", None)
+        key = (scene, source.camera, lighting, camera, true_depth, world)
         known = self._worlds.pop(key, None)
         if known is None:
             known = self._begun(world, source, camera, true_depth)
-        if key[0] is not None:
+        if scene is not None:
             self._worlds[key] = known
             while len(self._worlds) > self.kept:
                 self._worlds.popitem(last=False)

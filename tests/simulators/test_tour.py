@@ -121,15 +121,16 @@ def test_views_told_leave_the_last_view_as_it_was(world: WorldModel) -> None:
 
 
 def test_a_scene_is_toured_once(world: WorldModel) -> None:
-    tour, source = Tour(1, kept=2), opened()
+    tour, source = Tour(1, kept=3), opened()
     known = tour.remembered(world, source, SMALL, True)
     assert tour.remembered(world, source, SMALL, True) is known
     source.lighting = Lighting(brightness=0.5)
     dark = tour.remembered(world, source, SMALL, True)
     assert dark is not known and tour.remembered(world, source, SMALL, True) is dark
+    assert tour.remembered(small_world(), source, SMALL, True) is not dark
     source.lighting = None
     assert tour.remembered(world, source, SMALL, True) is known
-    for hfov in (60.0, 75.0):
+    for hfov in (60.0, 75.0, 80.0):
         source.camera = dataclasses.replace(SMALL, hfov=hfov)
         tour.remembered(world, source, SMALL, True)
     source.camera = SMALL
@@ -179,8 +180,8 @@ def test_worlds_of_a_vector_share_it(world: WorldModel) -> None:
 def test_a_tour_has_a_number_of_places() -> None:
     wrong: Any
     for wrong in (0, 33, 2.0, True):
-        with pytest.raises(ValueError, match="a tour has from 1 to 32 places, got"):
+        with pytest.raises(ValueError, match="a tour is through a whole number of places from 1 to 32, got"):
             Tour(wrong)
     for wrong in (-1, 33, 2.0, True, "all"):
-        with pytest.raises(ValueError, match="tour must be a whole number of places from 0 to 32, got"):
+        with pytest.raises(ValueError, match="a tour is through a whole number of places from 1 to 32, got"):
             gym.make("Mirage/PointNav-v0", tour=wrong)
