@@ -25,7 +25,7 @@ really stands on the floor shows its upright sides as well."""
 LEVEL = 0.8
 STREAK_SINE = 0.07
 """Surfels seen at a flatter angle than this (sine of the angle between surface and viewing ray) are streaks."""
-REACH = 0.05
+REACH = 0.15
 """Metres from its middle up to which a surfel is in the way on a side where no neighbour continues it. Seen from afar
 at a flat angle it is half a metre long, and would shut the way beside it: with whole surfels, of views all round at
 eight places of a home, one of eight true ways was."""
