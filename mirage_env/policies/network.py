@@ -212,10 +212,8 @@ def _depth_channels(depth: Tensor) -> Tensor:
 def _vector(key: str, seen: Tensor) -> Tensor:
     if key == "pointgoal":
         distance, angle = seen[:, 0], seen[:, 1]
-        far, near = (
-            distance.clamp(max=MAX_SIGHT) / MAX_SIGHT,
-            distance.clamp(max=2 * SUCCESS_DISTANCE) / SUCCESS_DISTANCE,
-        )
+        far = distance.clamp(max=MAX_SIGHT) / MAX_SIGHT
+        near = distance.clamp(max=2 * SUCCESS_DISTANCE) / SUCCESS_DISTANCE
         # The last is steep where a few centimetres decide whether to stop.
         scales = (far, torch.log1p(distance), torch.exp(-2.0 * distance), 2.0 * near - 2.0)
         return torch.stack([*scales, angle.cos(), angle.sin()], 1)

@@ -17,7 +17,7 @@ from mirage_env.simulators.base import AgentStart, Camera, Motion, Simulator
 from mirage_env.simulators.grid_navigation import GridNavigation
 from mirage_env.simulators.occupancy import OccupancyGrid
 from mirage_env.simulators.start_view import StartView, posed
-from mirage_env.simulators.tour import Tour, ViewSource, told
+from mirage_env.simulators.tour import Tour, ViewSource, all_round, told
 from mirage_env.state import WorldState
 from mirage_env.world import Imagine, WorldModel
 
@@ -172,11 +172,10 @@ class ImaginedSimulator:
             self.seed = int(seed)
         # The start camera may hang at another height than the agent's own: feet, not cameras, stand on the floor.
         floor_height = float(view.pose[1, 3]) - height
-        if opening is not None:
-            view = dataclasses.replace(view, image=relit(view.image, self.lighting))
-        state = self._started(view, height, with_tour=opening is None)
         if opening is None:
-            state = self._looked_round(state, view)
+            state = self._looked_round(self._toured(view, height), view)
+        else:
+            state = self._started(dataclasses.replace(view, image=relit(view.image, self.lighting)), height)
         place = Place.of_camera(np.asarray(view.pose, dtype=np.float64), height)
         pose = place.pose(self.camera.height)
         if self._is_own_view(view, pose):
@@ -326,34 +325,34 @@ class ImaginedSimulator:
             return navigation
         return GridNavigation(blocked, grid.origin, grid.cell, self.agent_radius, outside_free=True)
 
-    def _started(self, view: StartView, height: float, with_tour: bool) -> WorldState:
-        """A world that knows this view, and what the tour saw."""
-        hfov = self.camera.hfov if view.hfov is None else view.hfov
-        if self.tour is None or not with_tour:
-            return self.world.start(
-                view.image,
-                hfov,
-                view.depth,
-                view.pose,
-                self.seed,
-                camera_height=height,
-                frame_hfov=self.camera.hfov,
-                resolution=self.camera.resolution,
-            )
+    def _started(self, view: StartView, height: float) -> WorldState:
+        """A world that knows this view alone."""
+        return self.world.start(
+            view.image,
+            self.camera.hfov if view.hfov is None else view.hfov,
+            view.depth,
+            view.pose,
+            self.seed,
+            camera_height=height,
+            frame_hfov=self.camera.hfov,
+            resolution=self.camera.resolution,
+        )
+
+    def _toured(self, view: StartView, height: float) -> WorldState:
+        """A world that knows this view of the source, and what the tour saw, if there is one."""
+        if self.tour is None:
+            return self._started(view, height)
         source = cast(ViewSource, self.source)
         known = self.tour.remembered(self.world, source, self.camera, self.start_depth == "true")
         known = dataclasses.replace(known, seed=self.seed)
-        return self.world.observe(known, view.image, view.pose, view.depth, hfov)
+        return self.world.observe(known, view.image, view.pose, view.depth, view.hfov)
 
     def _looked_round(self, state: WorldState, view: StartView) -> WorldState:
         """The state after the source's other start views; its last view is still the first one."""
-        if self.num_start_views == 1:
-            return state
         source = cast(ViewSource, self.source)
-        angles = math.tau * np.arange(1, self.num_start_views) / self.num_start_views
-        (x, y, z), yaw = geometry.agent_pose(view.pose, source.camera.height)
-        poses = np.stack([geometry.camera_pose((x, y, z), yaw + angle, source.camera.height) for angle in angles])
-        return told(self.world, state, source, poses, self.start_depth == "true")
+        place, yaw = geometry.agent_pose(view.pose, source.camera.height)
+        poses = all_round(place, yaw, self.num_start_views, source.camera.height)
+        return told(self.world, state, source, poses[1:], self.start_depth == "true")
 
     def _is_own_view(self, view: StartView, pose: Array) -> bool:
         """Whether the start image is what the agent's camera sees from ``pose``."""

@@ -254,9 +254,10 @@ def surface_samples(surfels: Surfels, floor_height: float, cell: float) -> tuple
     extents = surfels.extents.cpu().numpy().astype(np.float64)[keep]
     start_u, size_u = -extents[:, 0], extents[:, 0] + extents[:, 1]
     start_v, size_v = -extents[:, 2], extents[:, 2] + extents[:, 3]
+    long_u, long_v = (np.sqrt((tangent**2).sum(1)) for tangent in (u, v))
     n_u, n_v = (
-        np.clip(np.ceil(np.sqrt((t**2).sum(1)) * size / (SPACING * cell)), 1, MAX_SAMPLES).astype(np.int64)
-        for t, size in ((u, size_u), (v, size_v))
+        np.clip(np.ceil(length / (SPACING * cell)), 1, MAX_SAMPLES).astype(np.int64)
+        for length in (long_u * size_u, long_v * size_v)
     )
     count = n_u * n_v
     surfel = np.repeat(np.arange(len(count)), count)
@@ -266,8 +267,8 @@ def surface_samples(surfels: Surfels, floor_height: float, cell: float) -> tuple
     b = start_v[surfel] + (j + 0.5) * (size_v / n_v)[surfel]
     points, flat = position[surfel] + a[:, None] * u[surfel] + b[:, None] * v[surfel], flat[surfel]
     continued, sure = surfels.continued.cpu().numpy()[keep][surfel], np.ones(len(surfel), dtype=bool)
-    for along, tangent, before in ((a, u, 0), (b, v, 2)):
-        length = np.abs(along) * np.sqrt((tangent**2).sum(1))[surfel]
-        sure &= (length <= REACH) | np.where(along < 0, continued[:, before], continued[:, before + 1])
+    for along, long, before in ((a, long_u, 0), (b, long_v, 2)):
+        towards = np.where(along < 0, continued[:, before], continued[:, before + 1])
+        sure &= (np.abs(along) * long[surfel] <= REACH) | towards
     seen = surfels.imagined.cpu().numpy()[keep][surfel] == 0
     return points, sure, flat, seen

@@ -79,9 +79,8 @@ class Tour:
     def _begun(self, world: WorldModel, source: ViewSource, camera: Camera, true_depth: bool) -> WorldState:
         eye = source.camera
         turns = math.ceil(360 / eye.hfov)
-        yaws = math.tau * np.arange(turns) / turns
         places = spread_places(source, self.places)
-        poses = np.stack([geometry.camera_pose(place, yaw, eye.height) for place in places for yaw in yaws])
+        poses = np.concatenate([all_round(place, 0.0, turns, eye.height) for place in places])
         image, depth = (views[0] for views in source.render_views(poses[:1]))
         state = world.start(
             image,
@@ -93,6 +92,12 @@ class Tour:
             resolution=camera.resolution,
         )
         return told(world, state, source, poses[1:], true_depth)
+
+
+def all_round(place: Array, yaw: float, count: int, height: float) -> Array:
+    """T_world_camera (count, 4, 4) above a place (3,) on the floor, at equal angles from ``yaw`` radians on."""
+    turns = math.tau * np.arange(count) / count
+    return np.stack([geometry.camera_pose(place, yaw + turn, height) for turn in turns])
 
 
 def told(world: WorldModel, state: WorldState, source: ViewSource, poses: Array, true_depth: bool) -> WorldState:
