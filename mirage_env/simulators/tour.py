@@ -43,8 +43,8 @@ class ViewSource(Protocol):
 class Tour:
     """Begins worlds with what a camera saw that was carried through their scene.
 
-    The tour of a scene is the same for every world, so it is remembered once: worlds are forks of that memory. One
-    object serves any number of simulators, if those of one scene agree on how it is rendered.
+    The tour of a scene in which nothing moves is the same for every world, so it is remembered once: worlds are forks
+    of that memory. One object serves any number of simulators, if those of one scene agree on how it is rendered.
 
     Args:
         places: at which the camera looked all round, from 1 to 32, spread over the floor.
@@ -70,7 +70,8 @@ class Tour:
         known = self._worlds.pop(key, None)
         if known is None:
             known = self._begun(world, source, camera, true_depth)
-        if scene is not None:
+        # Movers stand elsewhere in every episode: what is remembered must not depend on which came first.
+        if scene is not None and not getattr(source, "movers", 0):
             self._worlds[key] = known
             while len(self._worlds) > self.kept:
                 self._worlds.popitem(last=False)

@@ -15,6 +15,7 @@ import mirage_env  # noqa: F401  (registers the ids)
 from mirage_env import geometry
 from mirage_env.geometry import Array
 from mirage_env.lighting import Lighting
+from mirage_env.memory import LatentMemory
 from mirage_env.simulators.base import AgentStart, Camera, FloorMotion
 from mirage_env.simulators.imagined import ImaginedSimulator, StartView
 from mirage_env.simulators.rooms.simulator import RoomsSimulator
@@ -135,6 +136,22 @@ def test_a_scene_is_toured_once(world: WorldModel) -> None:
         tour.remembered(world, source, SMALL, True)
     source.camera = SMALL
     assert tour.remembered(world, source, SMALL, True) is not known
+
+
+def test_a_scene_in_which_things_move_is_toured_in_every_episode(world: WorldModel) -> None:
+    simulator, alone = (
+        ImaginedSimulator(world, RoomsSimulator(3, SMALL, movers=2), SMALL, start_depth="true", tour=Tour(2))
+        for _ in range(2)
+    )
+    simulator.reset(3)
+    there = RoomsSimulator(3, SMALL)
+    there.reset(3)
+    x, _, z = there.sample_navigable_point(np.random.default_rng(0))
+    for one in (simulator, alone):
+        one.reset(3, AgentStart((float(x), 0.0, float(z)), 0.0))
+    memory, expected = simulator.state.memory, alone.state.memory
+    assert isinstance(memory, LatentMemory) and isinstance(expected, LatentMemory)
+    assert torch.equal(memory.positions, expected.positions)
 
 
 def test_episodes_do_not_write_to_what_they_begin_with(world: WorldModel) -> None:
