@@ -11,6 +11,7 @@ import numpy as np
 from mirage_env import geometry
 from mirage_env.envs.actions import MOVE_FORWARD, STOP, TURN_LEFT, TURN_RIGHT
 from mirage_env.geometry import Array
+from mirage_env.policies import evidence
 from mirage_env.policies.base import discrete_steps
 from mirage_env.policies.floor_plan import Plan, plan
 from mirage_env.simulators.base import Camera
@@ -33,7 +34,8 @@ class FrontierPolicy:
     It knows what a robot with a depth camera and exact odometry knows: depth and pose of its views, from which it keeps
     the floor that it saw (as ``Explore`` counts it) and what stands there. In a task with a goal it knows the goal's
     place, too: it goes there by the shortest way through known or unknown floor and stops within ``stop_within`` of it;
-    only while all ways seem blocked it explores.
+    only while all ways seem blocked it explores. What blocks a way to a goal is what there is ``evidence`` of; what
+    was seen but once is no frontier.
 
     Args:
         env: an environment with discrete actions. The policy reads its view, camera and goal.
@@ -48,6 +50,7 @@ class FrontierPolicy:
     def reset(self) -> None:
         """Forget what was seen."""
         self._known: KnownFloor | None = None
+        self._evidence = evidence.nothing(0.0)
         self._way: Array | None = None
         self._target: Array | None = None
         self._again = False
@@ -63,7 +66,9 @@ class FrontierPolicy:
         if known is None:
             # The floor below the first picture is not worth turning round for: it is seen in passing.
             known = settle(nothing_known(position[1]), position, float(position[1]), _blind(camera))
+            self._evidence = evidence.nothing(position[1])
         known = self._after_bump(look(known, env.view, camera), position)
+        self._evidence = evidence.weighed(self._evidence, env.view, camera)
         goal = env.goal
         if goal is not None and math.dist(goal[::2], position[::2]) <= self.stop_within:
             return STOP
@@ -84,7 +89,9 @@ class FrontierPolicy:
         if float(np.linalg.norm(position - before)) >= 0.5 * self.forward_step:
             return known
         self._way = None
-        return bumped(known, before, (self.env.simulator.agent_radius + CELL) * geometry.forward(yaw))
+        reach = (self.env.simulator.agent_radius + CELL) * geometry.forward(yaw)
+        self._evidence = evidence.bumped(self._evidence, before, reach)
+        return bumped(known, before, reach)
 
     def _reached(self, position: Array) -> bool:
         return self._way is not None and math.dist(self._way[-1][::2], position[::2]) < NEAR
@@ -95,7 +102,8 @@ class FrontierPolicy:
         """A way (N, 3) to the goal or to a frontier; None where there is neither."""
         simulator, blind = self.env.simulator, _blind(self.env.simulator.camera)
         if goal is not None:
-            way = _way(plan(known, position, simulator.agent_radius, blind), position, goal)
+            likely = known._replace(solid=evidence.standing(self._evidence))
+            way = _way(plan(likely, position, simulator.agent_radius, blind), position, goal)
             if way is not None:
                 return known, way
         while True:

@@ -91,19 +91,23 @@ def marked(seen: SeenFloor, corner: tuple[int, int], shown: Array, height: float
         shown: (N, M) bool, which cells to add.
         height: metres, of the feet that stand on their storey.
     """
-    rows, columns = np.flatnonzero(shown.any(1)), np.flatnonzero(shown.any(0))
-    if not len(rows):
+    if not shown.any():
         return seen
-    seen, storey = _on_storey(seen, height)
-    part = shown[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    first = np.array([corner[0] + rows[0], corner[1] + columns[0]])
-    grown = _grown(seen, first, first + part.shape)
-    (top, left), (deep, wide) = first - grown.corner, part.shape
-    before = grown.cells[storey, top : top + deep, left : left + wide]
-    if not (part & ~before).any():
+    grown, part, where = _room_for(seen, corner, shown, height)
+    if not (part & ~grown.cells[where]).any():
         return seen
     cells = grown.cells.copy()
-    cells[storey, top : top + deep, left : left + wide] |= part
+    cells[where] |= part
+    return grown._replace(cells=frozen(cells))
+
+
+def added(counts: SeenFloor, corner: tuple[int, int], amounts: Array, height: float, most: int) -> SeenFloor:
+    """With amounts (N, M) added to the cells, which are whole numbers from -most to most; see ``marked``."""
+    if not amounts.any():
+        return counts
+    grown, part, where = _room_for(counts, corner, amounts, height)
+    cells = grown.cells.copy()
+    cells[where] = np.clip(cells[where] + part, -most, most)
     return grown._replace(cells=frozen(cells))
 
 
@@ -151,6 +155,19 @@ def _is_floor(depth: Array, T: Array, K: Array, camera_height: float) -> Array:
     return level & (depth > 0) & (over <= ABOVE) & (over >= -BELOW)
 
 
+def _room_for(
+    seen: SeenFloor, corner: tuple[int, int], values: Array, height: float
+) -> tuple[SeenFloor, Array, tuple[int | slice, ...]]:
+    """The same floor on a grid with room for the values (N, M) that are not 0, the part with these, and its place."""
+    rows, columns = np.flatnonzero(values.any(1)), np.flatnonzero(values.any(0))
+    part = values[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    first = np.array([corner[0] + rows[0], corner[1] + columns[0]])
+    seen, storey = _on_storey(seen, height)
+    grown = _grown(seen, first, first + part.shape)
+    (top, left), (deep, wide) = first - grown.corner, part.shape
+    return grown, part, (storey, slice(top, top + deep), slice(left, left + wide))
+
+
 def _on_storey(seen: SeenFloor, height: float) -> tuple[SeenFloor, int]:
     """The storey of feet at this height, a new one if need be."""
     apart = np.abs(seen.heights - height)
@@ -166,7 +183,7 @@ def _grown(seen: SeenFloor, low: Array, high: Array) -> SeenFloor:
     storeys, *shape = seen.cells.shape
     first, last = low // _GROWTH * _GROWTH, -(-high // _GROWTH) * _GROWTH
     if not seen.cells.size:
-        return seen._replace(cells=frozen(np.zeros((storeys, *(last - first)), bool)), corner=frozen(first))
+        return seen._replace(cells=frozen(np.zeros((storeys, *(last - first)), seen.cells.dtype)), corner=frozen(first))
     old, end = seen.corner, seen.corner + shape
     first, last = np.minimum(first, old), np.maximum(last, end)
     if (first == old).all() and (last == end).all():
