@@ -185,9 +185,12 @@ def write_episodes(path: str | Path, episodes: Iterable[Episode]) -> None:
     if not listed:
         raise ValueError(f"there are no episodes to write to {target}")
     text = _text(listed)
-    with atomic_write(target) as temporary, temporary.open("wb") as file:
-        with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
-            packed.write(text.encode())
+    with (
+        atomic_write(target) as temporary,
+        temporary.open("wb") as file,
+        gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed,
+    ):
+        packed.write(text.encode())
 
 
 def _text(episodes: Iterable[Episode]) -> str:

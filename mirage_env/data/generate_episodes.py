@@ -1,8 +1,8 @@
 """New PointNav episodes in the scenes of any simulator, by habitat-lab's rule.
 
-The rule is that of ``generate_pointnav_episode`` in ``habitat/datasets/pointnav/pointnav_generator.py``: goals and starts
-are uniform over the navigable floor, on one floor and one island that is not tiny, a bounded way apart, and most of
-those are dropped to which the way is nearly straight.
+The rule is that of ``generate_pointnav_episode`` in ``habitat/datasets/pointnav/pointnav_generator.py``: goals and
+starts are uniform over the navigable floor, on one floor and one island that is not tiny, a bounded way apart, and most
+of those are dropped to which the way is nearly straight.
 """
 
 from __future__ import annotations
@@ -86,7 +86,11 @@ def generate_episodes(
         ValueError: for bad arguments, or a scene in which no episode was found in ``GOALS * STARTS_PER_GOAL`` tries.
     """
     rule = EpisodeRule() if rule is None else rule
-    for name, value, least in (("episodes", count, 1), ("seed", seed, 0), ("episodes_per_scene", episodes_per_scene, 1)):
+    for name, value, least in (
+        ("episodes", count, 1),
+        ("seed", seed, 0),
+        ("episodes_per_scene", episodes_per_scene, 1),
+    ):
         if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
             raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
     if len(scenes) == 0:

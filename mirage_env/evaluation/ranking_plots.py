@@ -27,17 +27,22 @@ def draw_ranking(folder: Path, data: Mapping[str, Any]) -> dict[str, str]:
 
 def _scatter(data: Mapping[str, Any], setting: str) -> Any:
     names = data["measures"]
-    figure, axes = figure_with_axes(4.6 * len(names) + 1.0, 5.7, columns=len(names))
+    figure, axes = figure_with_axes(4.6 * len(names) + 3.0, 5.7, columns=len(names))
     figure.suptitle(
         f"{setting}: {len(data['policies'])} policies, {data['episodes']} episodes", color=INK, x=0.01, ha="left"
     )
     true, imagined = data["worlds"]["truth"], data["worlds"][setting]
+    # Numbers for names, which would lie on each other where policies are alike; the best in truth comes first.
+    ranked = sorted(true, key=lambda policy: -np.nan_to_num(true[policy]["summary"][names[0]]["mean"]))
+    numbers = {policy: k + 1 for k, policy in enumerate(ranked)}
     for ax, name in zip(axes, names, strict=True):
         points = [(policy, *(world[policy]["summary"][name] for world in (imagined, true))) for policy in true]
-        for _, x, y in points:
+        for policy, x, y in points:
             ax.plot([x["low"], x["high"]], [y["mean"]] * 2, color=GREY, linewidth=1.2, zorder=2)
             ax.plot([x["mean"]] * 2, [y["low"], y["high"]], color=GREY, linewidth=1.2, zorder=2)
-            ax.plot(x["mean"], y["mean"], "o", color=BLUE, markersize=6, zorder=3)
+            ax.plot(x["mean"], y["mean"], "o", color=BLUE, markersize=12, alpha=0.8, markeredgecolor="white", zorder=3)
+            number = {"ha": "center", "va": "center_baseline", "color": "white", "fontsize": 7, "fontweight": "bold"}
+            ax.text(x["mean"], y["mean"], str(numbers[policy]), zorder=4, **number)
         ends = [v for _, x, y in points for one in (x, y) for v in (one["low"], one["mean"], one["high"])]
         low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
         room = 0.06 * (high - low) or 0.05
@@ -46,7 +51,6 @@ def _scatter(data: Mapping[str, Any], setting: str) -> Any:
         ax.set_xlim(*limits)
         ax.set_ylim(*limits)
         ax.set_aspect("equal")
-        _label(ax, [(policy, x["mean"], y["mean"]) for policy, x, y in points], limits)
         found = data["settings"][setting]["measures"][name]
         title = LABELS.get(name, name.replace("_", " "))
         told = ", ".join(
@@ -56,34 +60,9 @@ def _scatter(data: Mapping[str, Any], setting: str) -> Any:
         ax.set_title(f"{title}\n{told}", loc="left", color=INK, fontsize=10)
         ax.set_xlabel("in imagination")
         ax.set_ylabel("in truth")
+    key = "\n".join(f"{number}  {policy}" for policy, number in numbers.items())
+    axes[-1].text(1.06, 1.0, key, transform=axes[-1].transAxes, va="top", fontsize=9, color=INK, linespacing=1.6)
     return figure
-
-
-def _label(ax: Any, points: list[tuple[str, float, float]], limits: tuple[float, float]) -> None:
-    """Names beside the points, one above the other where they would overlap."""
-    middle, line = (limits[0] + limits[1]) / 2, 0.042 * (limits[1] - limits[0])
-    for left in (True, False):
-        side = sorted((p for p in points if (p[1] <= middle) == left), key=lambda p: p[2])
-        heights: list[float] = []
-        for _, _, y in side:
-            heights.append(max(y, heights[-1] + line) if heights else y)
-        over = max(heights[-1] - limits[1] + line / 2, 0.0) if heights else 0.0
-        for (name, x, y), height in zip(side, heights, strict=True):
-            shift = 0.03 * (limits[1] - limits[0]) * (1 if left else -1)
-            ax.annotate(
-                name,
-                (x, y),
-                (x + shift, height - over),
-                fontsize=8,
-                color=INK,
-                ha="left" if left else "right",
-                va="center",
-                zorder=4,
-                bbox={"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.75},
-                arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.5}
-                if abs(height - over - y) > line
-                else None,
-            )
 
 
 def _settings(data: Mapping[str, Any]) -> Any:

@@ -106,7 +106,7 @@ def test_files_of_single_scenes_are_read_in_the_order_of_their_names(tmp_path: P
     names = [one.scene_id.rpartition("/")[2] for one in read_episodes(main)]
     assert names == ["Adrian.glb", "skokloster-castle.glb", "Cantwell.glb", "skokloster-castle.glb"]
     assert len(read_episodes(main, content_scenes=["Cantwell"])) == 2
-    with pytest.raises(FileNotFoundError, match="no episodes of the scene 'Denmark' in .*content"):
+    with pytest.raises(FileNotFoundError, match=r"no episodes of the scene 'Denmark' in .*content"):
         read_episodes(main, content_scenes=["Denmark"])
     with pytest.raises(TypeError, match="sequence of names, got the string 'Cantwell'"):
         read_episodes(main, content_scenes="Cantwell")
@@ -180,7 +180,10 @@ def test_what_cannot_be_written_leaves_the_file_as_it_was(tmp_path: Path) -> Non
         (lambda e: e.update(start_rotation=[0, 0, 0, 0.9]), "episode '1': .*unit quaternion .* length is 0.9"),
         (lambda e: e.update(start_rotation=[0, 0, 1]), "episode '1': start_rotation must be 4 finite numbers"),
         (lambda e: e.update(start_rotation=[0, math.nan, 0, 1]), "episode '1': start_rotation must be 4 finite"),
-        (lambda e: e.update(start_position=[0, 1]), r"episode '1': start_position must be 3 finite numbers .* \[0, 1\]"),
+        (
+            lambda e: e.update(start_position=[0, 1]),
+            r"episode '1': start_position must be 3 finite numbers .* \[0, 1\]",
+        ),
         (lambda e: e.update(start_position=[0, True, 2]), "episode '1': start_position must be 3 finite"),
         (lambda e: e.update(start_position="abc"), "episode '1': start_position must be 3 finite"),
         (lambda e: e.update(start_position=[0, 10**400, 2]), "episode '1': start_position must be 3 finite"),

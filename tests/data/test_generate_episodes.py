@@ -50,7 +50,10 @@ def test_straight_ways_are_dropped_as_habitat_lab_drops_them(ratio: float, count
     plain.island_radius = lambda point: 3.0  # type: ignore[attr-defined]
     rule = EpisodeRule(min_distance=0.2)
     near = np.mean(
-        [plain.ratio * np.linalg.norm(np.subtract(*np.random.default_rng(i).random((2, 2)) * 5)) < 0.2 for i in range(400)]
+        [
+            plain.ratio * np.linalg.norm(np.subtract(*np.random.default_rng(i).random((2, 2)) * 5)) < 0.2
+            for i in range(400)
+        ]
     )
     generated(plain, count, rule=rule)
     taken = count / (plain.asked * (1 - near))
@@ -80,7 +83,7 @@ def test_the_top_of_a_table_holds_no_episode() -> None:
     rng = np.random.default_rng(0)
     assert island_radius(table, np.array([20.5, 0.0, 0.5]), rng) < 0.9  # type: ignore[arg-type]
     assert 5 < island_radius(table, np.array([1.0, 0.0, 1.0]), rng) < 9.1  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="no start and goal with 0.5 to 30.0 m"):
+    with pytest.raises(ValueError, match=r"no start and goal with 0\.5 to 30\.0 m"):
         generated(Plain((20.0, 0.0, 1.2)), 1, rule=EpisodeRule(min_distance=0.5))
 
 
@@ -119,7 +122,9 @@ def test_scene_files_are_named_from_their_folder(tmp_path: Path) -> None:
 
 def test_a_scene_without_such_ways_says_so() -> None:
     small = Plain((0.0, 0.0, 2.0))
-    with pytest.raises(ValueError, match=r"in scene 'a' no start and goal with 8\.0 to 30\.0 m .* 5000 tries, the longest"):
+    with pytest.raises(
+        ValueError, match=r"in scene 'a' no start and goal with 8\.0 to 30\.0 m .* 5000 tries, the longest"
+    ):
         generated(small, 1, rule=EpisodeRule(min_distance=8.0))
     assert small.asked == GOALS * STARTS_PER_GOAL == 5000
 
@@ -152,5 +157,5 @@ def test_bad_arguments_are_refused(arguments: dict[str, Any], message: str) -> N
     ],
 )
 def test_a_rule_that_makes_no_sense_is_refused(limits: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="episodes need|min_ratio is|the radius of"):
+    with pytest.raises(ValueError, match=r"episodes need|min_ratio is|the radius of"):
         EpisodeRule(**limits)

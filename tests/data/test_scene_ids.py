@@ -38,5 +38,5 @@ def test_what_is_not_there_is_named(scenes: Path) -> None:
         scene_argument("b.glb", scenes)
     with pytest.raises(NotADirectoryError, match="no folder scenes_dir='/nowhere'"):
         scene_argument("b.glb", "/nowhere")
-    with pytest.raises(ValueError, match="elsewhere/a.glb is not in scenes_dir"):
+    with pytest.raises(ValueError, match=r"elsewhere/a\.glb is not in scenes_dir"):
         scene_id_of("/elsewhere/a.glb", scenes)
