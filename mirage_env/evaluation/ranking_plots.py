@@ -61,7 +61,8 @@ def _scatter(data: Mapping[str, Any], setting: str) -> Any:
         ax.set_xlabel("in imagination")
         ax.set_ylabel("in truth")
     key = "\n".join(f"{number}  {policy}" for policy, number in numbers.items())
-    axes[-1].text(1.06, 1.0, key, transform=axes[-1].transAxes, va="top", fontsize=9, color=INK, linespacing=1.6)
+    style = {"va": "top", "fontsize": min(9.0, 200 / len(numbers)), "color": INK, "linespacing": 1.6}
+    axes[-1].text(1.06, 1.0, key, transform=axes[-1].transAxes, **style)
     return figure
 
 

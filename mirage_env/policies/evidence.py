@@ -1,8 +1,8 @@
 """What stands on the floor, by the evidence of many views: an occupancy grid (Moravec and Elfes 1985).
 
 Depth is wrong where a pixel, or a cell of latents, lies on the border of two surfaces, and elsewhere in the next view.
-A map that believes every view once and for all closes doors with such errors: with the true depth of homes, rounded to
-the cells of latents, a frontier policy that did reached 0.67 of the goals that it reaches with true depth at 0.92.
+A map that believes every view once and for all closes doors with such errors: a frontier policy with such a map reached
+0.92 of 24 goals with exact depth, and 0.67 with the same depth rounded to the cells of latents.
 """
 
 from __future__ import annotations

@@ -68,8 +68,9 @@ class FrontierPolicy:
             known = settle(nothing_known(position[1]), position, float(position[1]), _blind(camera))
             self._evidence = evidence.nothing(position[1])
         known = self._after_bump(look(known, env.view, camera), position)
-        self._evidence = evidence.weighed(self._evidence, env.view, camera)
         goal = env.goal
+        if goal is not None:
+            self._evidence = evidence.weighed(self._evidence, env.view, camera)
         if goal is not None and math.dist(goal[::2], position[::2]) <= self.stop_within:
             return STOP
         self._age += 1
