@@ -15,7 +15,7 @@ from mirage_env.policies import evidence
 from mirage_env.policies.base import discrete_steps
 from mirage_env.policies.floor_plan import Plan, plan
 from mirage_env.simulators.base import Camera
-from mirage_env.tasks.known_floor import KnownFloor, bumped, look, nothing_known, settle
+from mirage_env.tasks.known_floor import KnownFloor, bumped, nothing_known, settle, sighted, told
 from mirage_env.tasks.seen_floor import CELL, no_floor
 
 PATIENCE = 5
@@ -67,10 +67,10 @@ class FrontierPolicy:
             # The floor below the first picture is not worth turning round for: it is seen in passing.
             known = settle(nothing_known(position[1]), position, float(position[1]), _blind(camera))
             self._evidence = evidence.nothing(position[1])
-        known = self._after_bump(look(known, env.view, camera), position)
-        goal = env.goal
+        sight, goal = sighted(env.view, camera), env.goal
+        known = self._after_bump(told(known, sight, env.view.pose), position)
         if goal is not None:
-            self._evidence = evidence.weighed(self._evidence, env.view, camera)
+            self._evidence = evidence.weighed(self._evidence, sight)
         if goal is not None and math.dist(goal[::2], position[::2]) <= self.stop_within:
             return STOP
         self._age += 1

@@ -9,7 +9,7 @@ import numpy as np
 
 from mirage_env.geometry import Array
 from mirage_env.simulators.base import Camera
-from mirage_env.tasks.seen_floor import ABOVE, CELL, REACH, SeenFloor, frozen, marked, no_floor, see
+from mirage_env.tasks.seen_floor import ABOVE, CELL, REACH, SeenFloor, floor_in_view, frozen, marked, no_floor
 
 HEAD = 1.5
 """Metres over the floor up to which what stands there is in the way."""
@@ -49,6 +49,30 @@ class KnownFloor(NamedTuple):
         return cls(**layers)
 
 
+class Sight(NamedTuple):
+    """What one view shows of the floor: cells (N, N) bool around the camera.
+
+    Attributes:
+        corner: row and column on the lattice of the first cell.
+        solid: in which something stands, see ``solid_in_view``.
+        floor: whose floor is seen, see ``seen_floor.floor_in_view``.
+        height: metres, of the feet of the agent that sees it.
+    """
+
+    corner: tuple[int, int]
+    solid: Array
+    floor: Array
+    height: float
+
+
+def sighted(view: Any, camera: Camera) -> Sight:
+    """What a view shows, with ``depth`` (H, W) and ``pose`` T_world_camera (4, 4)."""
+    seen = view.depth, view.pose, camera.intrinsics, camera.height
+    # Both lattices of cells lie around the camera alike.
+    (corner, solid), (_, floor) = solid_in_view(*seen), floor_in_view(*seen)
+    return Sight(corner, solid, floor, float(view.pose[1, 3]) - camera.height)
+
+
 def nothing_known(height: float) -> KnownFloor:
     """Of a storey of this height in metres."""
     return KnownFloor(*(no_floor(height) for _ in KnownFloor._fields))
@@ -56,10 +80,14 @@ def nothing_known(height: float) -> KnownFloor:
 
 def look(known: KnownFloor, view: Any, camera: Camera) -> KnownFloor:
     """What is known after a view, with ``depth`` (H, W) and ``pose`` T_world_camera (4, 4)."""
-    height = float(view.pose[1, 3]) - camera.height
-    corner, solid = solid_in_view(view.depth, view.pose, camera.intrinsics, camera.height)
-    seen = see(known.seen, view, camera)
-    return settle(known._replace(seen=seen, solid=marked(known.solid, corner, solid, height)), view.pose, height)
+    return told(known, sighted(view, camera), view.pose)
+
+
+def told(known: KnownFloor, sight: Sight, pose: Array) -> KnownFloor:
+    """What is known after a sight from ``pose`` T_world_camera (4, 4)."""
+    seen = marked(known.seen, sight.corner, sight.floor, sight.height)
+    solid = marked(known.solid, sight.corner, sight.solid, sight.height)
+    return settle(known._replace(seen=seen, solid=solid), pose, sight.height)
 
 
 def settle(known: KnownFloor, at: Array, height: float, radius: float = 0.2) -> KnownFloor:
@@ -71,9 +99,13 @@ def settle(known: KnownFloor, at: Array, height: float, radius: float = 0.2) -> 
 
 def bumped(known: KnownFloor, position: Array, way: Array) -> KnownFloor:
     """After a step from ``position`` along ``way`` (3,) metres was blocked: something stands at its end."""
-    x, _, z = position + way
-    cell = math.floor(z / CELL), math.floor(x / CELL)
-    return known._replace(solid=marked(known.solid, cell, np.ones((1, 1), dtype=bool), float(position[1])))
+    one = np.ones((1, 1), dtype=bool)
+    return known._replace(solid=marked(known.solid, cell_of(position + way), one, float(position[1])))
+
+
+def cell_of(place: Array) -> tuple[int, int]:
+    """Row and column on the lattice of the cell that a place (3,) lies in."""
+    return math.floor(place[2] / CELL), math.floor(place[0] / CELL)
 
 
 def solid_in_view(depth: Array, pose: Array, K: Array, camera_height: float) -> tuple[tuple[int, int], Array]:

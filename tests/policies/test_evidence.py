@@ -13,7 +13,7 @@ from mirage_env.geometry import Array
 from mirage_env.policies.evidence import FLOOR, MOST, STANDS, THING, bumped, nothing, standing, weighed
 from mirage_env.simulators.base import AgentStart, Camera, View
 from mirage_env.simulators.rooms.simulator import RoomsSimulator
-from mirage_env.tasks.known_floor import solid_in_view
+from mirage_env.tasks.known_floor import sighted, solid_in_view
 from mirage_env.tasks.seen_floor import CELL, SeenFloor, floor_in_view
 
 CAMERA = Camera(64)
@@ -32,7 +32,7 @@ def standing_cells(evidence: SeenFloor) -> set[tuple[int, int]]:
 def test_it_is_the_sum_of_what_views_show() -> None:
     evidence, slow = nothing(0.0), dict[tuple[int, int], int]()
     for view in views(7) * 3:
-        evidence = weighed(evidence, view, CAMERA)
+        evidence = weighed(evidence, sighted(view, CAMERA))
         sight = view.depth, view.pose, CAMERA.intrinsics, CAMERA.height
         change = dict[tuple[int, int], int]()
         for look, weight in ((solid_in_view, THING), (floor_in_view, FLOOR)):
@@ -50,7 +50,7 @@ def test_one_wrong_view_puts_nothing_there_and_three_do() -> None:
     (view,) = views(1)
     evidence = nothing(0.0)
     for count in range(1, 4):
-        evidence = weighed(evidence, view, CAMERA)
+        evidence = weighed(evidence, sighted(view, CAMERA))
         assert bool(standing(evidence).cells.any()) == (count == 3)
 
 
@@ -62,7 +62,7 @@ def test_what_is_gone_is_free_again_after_as_many_views_as_its_weight() -> None:
     assert floor.any() and len(standing_cells(evidence)) == 1
     for _ in range(MOST - STANDS + 1):
         assert len(standing_cells(evidence) & {(-6, 0)}) == 1
-        evidence = weighed(evidence, view, CAMERA)
+        evidence = weighed(evidence, sighted(view, CAMERA))
     assert not standing_cells(evidence) & {(-6, 0)}
 
 
@@ -71,7 +71,7 @@ def test_depth_in_cells_of_latents_closes_less_floor_than_believing_every_view()
     simulator.reset("toy")
     for view in views(24):
         rough = depths.to_pixels(depths.to_grid(torch.as_tensor(view.depth)[None], 4), 4)[0].numpy()
-        evidence = weighed(evidence, SimpleNamespace(depth=rough, pose=view.pose), CAMERA)
+        evidence = weighed(evidence, sighted(SimpleNamespace(depth=rough, pose=view.pose), CAMERA))
         corner, solid = solid_in_view(rough, view.pose, CAMERA.intrinsics, CAMERA.height)
         believed |= {tuple(cell) for cell in (np.argwhere(solid) + corner).tolist()}
     wrong = [cell for cell in believed if simulator.is_navigable(centre(cell))]
