@@ -7,6 +7,7 @@ interrupted and went on is, bit for bit, the run that was not.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -52,7 +53,7 @@ class Legs(BaseCallback):
         far = furthest_goal(settings, steps)
         if far is not None:
             for env in self.training_env.get_attr("unwrapped"):
-                env.task = dataclasses.replace(env.task, max_distance=far)
+                env.task = dataclasses.replace(env.task, max_distance=min(far, type(env.task).max_distance))
         model.set_random_seed(int(np.random.SeedSequence([settings.seed, steps]).generate_state(1)[0] >> 1))
         model._last_obs = self.training_env.reset()  # pyright: ignore[reportAttributeAccessIssue]
         model._last_episode_starts = np.ones(self.training_env.num_envs, dtype=bool)
@@ -81,7 +82,7 @@ def furthest_goal(settings: TrainSettings, steps: int) -> float | None:
     if not settings.near_first:
         return None
     share = steps / (0.5 * settings.steps)
-    return settings.near_first + share * (FAR - settings.near_first) if share < 1 else 30.0
+    return settings.near_first + share * (FAR - settings.near_first) if share < 1 else math.inf
 
 
 def _summary(ended: list[dict[str, Any]]) -> dict[str, float]:

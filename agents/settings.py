@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from mirage_env.envs.observations import KEYS
+from mirage_env.tasks.image_nav import ImageNav
+from mirage_env.tasks.point_nav import PointNav
 
 ALGORITHMS = ("ppo", "recurrent-ppo", "dqn", "sac")
 TASKS = {"pointnav": "PointNav", "imagenav": "ImageNav", "explore": "Explore"}
+NEAREST_GOALS = {"pointnav": PointNav.min_distance, "imagenav": ImageNav.min_distance}
 OBSERVATIONS = {
     "pointnav": ("depth", "pointgoal", "odometry"),
     "imagenav": ("latent", "goal_latent", "odometry"),
@@ -55,6 +59,8 @@ class TrainSettings:
         stop_bias: added to the first logit (stop) of an untrained policy, which would end most episodes at once.
         near_first: metres; goals lie no farther than this from the start at the beginning of training, and as far as
             the task allows from half of it on. 0: no such schedule.
+        failure_cost: what it costs in training to call stop elsewhere than at the goal. Where goals are hard to find,
+            agents otherwise learn to stop before they learn to arrive.
     """
 
     task: str = "pointnav"
@@ -89,6 +95,7 @@ class TrainSettings:
     memory: int = 128
     stop_bias: float = -2.0
     near_first: float = 0.0
+    failure_cost: float = 0.0
 
     def __post_init__(self) -> None:
         _one_of("task", self.task, TASKS)
@@ -103,6 +110,7 @@ class TrainSettings:
             raise ValueError("learning_rate must be above 0, gamma in (0, 1] and gae_lambda in [0, 1]")
         if not 0 <= self.final_rate <= 1:
             raise ValueError(f"final_rate must be in [0, 1], got {self.final_rate!r}")
+        self._check_goals()
         if not self.observations:
             object.__setattr__(self, "observations", OBSERVATIONS[self.task])
         if self.simulator == "mirage":
@@ -118,6 +126,18 @@ class TrainSettings:
         taken = sorted(reserved & set(self.env))
         if taken:
             raise ValueError(f"{', '.join(taken)} cannot be given by env: settings of their own decide them")
+
+    def _check_goals(self) -> None:
+        """Raises ValueError for what is asked of goals and cannot be had."""
+        for name in ("near_first", "failure_cost"):
+            value = getattr(self, name)
+            if not 0 <= value < math.inf:
+                raise ValueError(f"{name} must be a finite number of at least 0, got {value!r}")
+            if value and self.task == "explore":
+                raise ValueError(f"{name} is for tasks with a goal, pointnav and imagenav; leave it at 0")
+        nearest = NEAREST_GOALS.get(self.task, 0.0)
+        if 0 < self.near_first < nearest:
+            raise ValueError(f"near_first must be 0 or at least {nearest} m in {self.task}, got {self.near_first}")
 
     @property
     def env_id(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,7 +38,11 @@ def make_training(settings: TrainSettings) -> NavigationVectorEnv:
     """The worlds that a run learns in."""
     scenes = some_of(settings.scenes, settings.homes, settings.truth)
     arguments = {"max_episode_steps": settings.max_episode_steps, "autoreset_mode": "SameStep", **settings.env}
-    return _make(settings, settings.simulator, scenes, arguments)
+    worlds = _make(settings, settings.simulator, scenes, arguments)
+    if settings.failure_cost:
+        for env in worlds.envs:
+            env.task = dataclasses.replace(env.task, failure_cost=settings.failure_cost)
+    return worlds
 
 
 def make_truth(settings: TrainSettings, scenes: Any = None) -> Sequence[NavigationEnv]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,12 +20,13 @@ from mirage_env.tasks.task import Task
 class PointNav(Task):
     """Come within ``success_distance`` of a goal along the floor and call stop, which ends the episode. See ``Task``.
 
-    reward = (previous distance − distance) + (success_bonus if solved) − slack
+    reward = (previous distance − distance) + (success_bonus if solved) − (failure_cost if stopped elsewhere) − slack
 
     Args:
         success_distance: metres of floor.
         success_bonus: reward for a solved episode.
         slack: what each step costs.
+        failure_cost: what it costs to call stop elsewhere.
         min_distance, max_distance: metres of floor between the starts and goals that are sampled.
     """
 
@@ -37,8 +39,11 @@ class PointNav(Task):
     slack: float = 0.001
     min_distance: float = 1.0
     max_distance: float = 30.0
+    failure_cost: float = 0.0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.failure_cost < math.inf:
+            raise ValueError(f"failure_cost must be a finite number of at least 0, got {self.failure_cost!r}")
         least = max(self.success_distance, SUCCESS_DISTANCE)
         if not (self.success_distance > 0 and least <= self.min_distance <= self.max_distance):
             raise ValueError(
@@ -73,4 +78,5 @@ class PointNav(Task):
     def reward(self, before: Progress, now: Progress) -> float:
         """See the class."""
         progress = before.finite_distance - now.finite_distance
-        return progress + self.success_bonus * self.succeeded(now) - self.slack
+        ended = self.success_bonus if self.succeeded(now) else -self.failure_cost if now.stopped else 0.0
+        return progress + ended - self.slack

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from agents.run_folder import RunFolder
 from agents.settings import IMAGINED, TrainSettings
 from agents.worlds import make_training, make_truth
 from mirage_env.policies.learned import LearnedPolicy, check_fits, load_policy
+from mirage_env.tasks.image_nav import ImageNav
+from mirage_env.tasks.point_nav import PointNav
 from tests.same_bits import assert_same
 
 SMALL: dict[str, Any] = {
@@ -185,7 +188,7 @@ def test_goals_recede_while_an_agent_learns() -> None:
     assert furthest_goal(settings(), 0) is None
     assert furthest_goal(chosen, 0) == 2.0
     assert furthest_goal(chosen, 250) == pytest.approx((2.0 + FAR) / 2)
-    assert furthest_goal(chosen, 500) == 30.0
+    assert furthest_goal(chosen, 500) == math.inf
 
 
 def test_the_schedule_reaches_the_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,7 +201,16 @@ def test_the_schedule_reaches_the_task(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(training, "Legs", Watching)
     training.train(tmp_path, settings(near_first=3.0, steps=128), progress=False, films=0)
-    assert found == [{3.0}, {30.0}]
+    assert found == [{3.0}, {PointNav.max_distance}]
+    found.clear()
+    training.train(tmp_path / "image", settings(task="imagenav", near_first=3.0, steps=128), progress=False, films=0)
+    assert found == [{3.0}, {ImageNav.max_distance}]
+
+
+def test_a_wrong_stop_costs_while_an_agent_learns_and_nothing_where_it_is_judged() -> None:
+    chosen = settings(failure_cost=0.5)
+    assert {env.unwrapped.task.failure_cost for env in make_training(chosen).envs} == {0.5}
+    assert {env.unwrapped.task.failure_cost for env in make_truth(chosen)} == {0.0}
 
 
 @pytest.mark.parametrize(
@@ -208,6 +220,10 @@ def test_the_schedule_reaches_the_task(tmp_path: Path, monkeypatch: pytest.Monke
         ({"algorithm": "a3c"}, "unknown algorithm"),
         ({"algorithm": "sac"}, "sac needs continuous actions"),
         ({"algorithm": "dqn", "actions": "velocity"}, "dqn needs discrete actions"),
+        ({"near_first": -1.0}, "near_first must be a finite number of at least 0"),
+        ({"task": "imagenav", "near_first": 1.2}, "near_first must be 0 or at least 1.5 m in imagenav, got 1.2"),
+        ({"failure_cost": float("nan")}, "failure_cost must be a finite number of at least 0"),
+        ({"task": "explore", "failure_cost": 1.0}, "failure_cost is for tasks with a goal"),
         ({"steps": 0}, "steps must be a whole number of at least 1"),
         ({"observations": ("smell",)}, "unknown observations smell"),
         ({"learning_rate": -1.0}, "learning_rate must be above 0"),

@@ -27,6 +27,14 @@ def test_point_nav_pays_for_progress_and_success() -> None:
     assert task.reward(at(3.0), at(2.75)) == pytest.approx(0.24)
     assert task.reward(at(2.0), at(2.5)) == pytest.approx(-0.51)
     assert task.reward(at(0.1), at(0.1, stopped=True)) == pytest.approx(9.99)
+    assert task.reward(at(2.0), at(2.0, stopped=True)) == pytest.approx(-0.01)
+
+
+def test_a_stop_elsewhere_costs_what_it_is_told_to() -> None:
+    task = PointNav(slack=0.0, failure_cost=0.75)
+    assert task.reward(at(2.0), at(2.0, stopped=True)) == -0.75
+    assert task.reward(at(2.0), at(2.0)) == 0.0
+    assert task.reward(at(0.1), at(0.1, stopped=True)) == task.success_bonus
 
 
 def test_point_nav_is_solved_by_stopping_near_the_goal() -> None:
@@ -43,6 +51,12 @@ def test_point_nav_is_solved_by_stopping_near_the_goal() -> None:
 def test_point_nav_refuses_distances_that_contradict_each_other(arguments: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="PointNav needs"):
         PointNav(**arguments)
+
+
+@pytest.mark.parametrize("cost", [-0.1, math.nan, math.inf])
+def test_point_nav_refuses_a_cost_that_is_none(cost: float) -> None:
+    with pytest.raises(ValueError, match="failure_cost must be a finite number of at least 0"):
+        PointNav(failure_cost=cost)
 
 
 def test_free_camera_has_nothing_to_solve() -> None:
