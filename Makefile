@@ -16,7 +16,7 @@ demo: $(VENV)/.installed-base
 	$(BIN)/mirage-env demo --out out/demo
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 	$(MAKE) --no-print-directory check
 
 check: $(VENV)/.installed-dev

@@ -4,6 +4,7 @@ Inputs are batches of what environments observe with ``flatten=False``, images w
 
     rgb, imagegoal       (B, 3, H, W)      a strided stem brings them to the grid
     latent, memory, ...  (B, C, h, w)      as they are; the grid is theirs for the bundled model at 128 pixels
+    latent + goal_latent                   how far each cell's latents are from the nearest of the other view, too
     visible              (B, h, w)         a channel
     depth                (B, H, W)         nearest, mean and farthest of each cell
     local_map            (B, 3, S, S)      a small trunk of its own, and where the goal lies on it
@@ -34,6 +35,7 @@ MAX_SIGHT = 10.0
 
 IMAGES = ("rgb", "imagegoal")
 LATENTS = ("latent", "memory", "goal_latent")
+COMPARED = ("latent", "goal_latent")
 MAPS = (*IMAGES, *LATENTS, "visible", "depth")
 LOCAL_MAP = "local_map"
 VECTORS = {"pointgoal": 6, "pose": 4, "odometry": 4}
@@ -64,7 +66,8 @@ class Encoder(nn.Module):
         self.stems = nn.ModuleDict({key: _stem() for key in self.maps if key in IMAGES})
         seen = 0
         if self.maps:
-            channels = sum(_channels(key, shapes[key]) for key in self.maps)
+            self.compares = set(COMPARED) <= set(self.maps)
+            channels = sum(_channels(key, shapes[key]) for key in self.maps) + 2 * self.compares
             self.trunk = _trunk(channels, ((32, 1), (32, 2), (64, 2)))
             seen = 64 * (GRID // 4) ** 2
         self.floor = None
@@ -77,7 +80,10 @@ class Encoder(nn.Module):
     def forward(self, observations: Mapping[str, Tensor]) -> Tensor:
         parts = [_vector(key, observations[key].float()) for key in self.vectors]
         if self.maps:
-            parts.insert(0, self.trunk(torch.cat([self._map(key, observations[key].float()) for key in self.maps], 1)))
+            maps = [self._map(key, observations[key].float()) for key in self.maps]
+            if self.compares:
+                maps.append(_likeness(*(_on_grid(observations[key].float()) for key in COMPARED)))
+            parts.insert(0, self.trunk(torch.cat(maps, 1)))
         if self.floor is not None:
             floor = observations[LOCAL_MAP].float()
             if "pointgoal" in self.vectors:
@@ -176,6 +182,17 @@ def _goal_on_map(pointgoal: Tensor, side: int) -> Tensor:
     down = (across + (distance * angle.cos())[:, None]).square()
     right = (across + (distance * angle.sin())[:, None]).square()
     return torch.exp(-(down[:, :, None] + right[:, None, :]) / (2 * (2 * MAP_CELL) ** 2))[:, None]
+
+
+def _likeness(one: Tensor, other: Tensor) -> Tensor:
+    """How far each cell of one map (B, C, h, w) is from the nearest of the other, wherever that is, (B, 2, h, w).
+
+    Root of the mean square over channels; the first channel for the cells of ``one``, the second for those of
+    ``other``. What is seen from elsewhere has moved in the picture, which convolutions over few cells cannot follow.
+    """
+    cells, others = (maps.flatten(2).transpose(1, 2) for maps in (one, other))
+    apart = torch.cdist(cells, others) / one.shape[1] ** 0.5
+    return torch.stack([apart.amin(2), apart.amin(1)], 1).unflatten(2, one.shape[2:])
 
 
 def _channels(key: str, shape: Sequence[int]) -> int:
