@@ -61,6 +61,8 @@ class TrainSettings:
             the task allows from half of it on. 0: no such schedule.
         failure_cost: what it costs in training to call stop elsewhere than at the goal. Where goals are hard to find,
             agents otherwise learn to stop before they learn to arrive.
+        warm_up: steps of wandering, beside ``steps``, from whose views the encoder learns first how far apart two views
+            are; for agents that look at ``latent`` and ``goal_latent``. See ``agents.warm_up``.
     """
 
     task: str = "pointnav"
@@ -96,6 +98,7 @@ class TrainSettings:
     stop_bias: float = -2.0
     near_first: float = 0.0
     failure_cost: float = 0.0
+    warm_up: int = 0
 
     def __post_init__(self) -> None:
         _one_of("task", self.task, TASKS)
@@ -104,7 +107,7 @@ class TrainSettings:
             _whole(name, getattr(self, name), 1)
         for name in ("rollout", "epochs", "buffer", "width", "memory", "max_episode_steps", "evaluation_max_steps"):
             _whole(name, getattr(self, name), 1)
-        for name in ("seed", "homes"):
+        for name in ("seed", "homes", "warm_up"):
             _whole(name, getattr(self, name), 0)
         if not self.learning_rate > 0 or not 0 < self.gamma <= 1 or not 0 <= self.gae_lambda <= 1:
             raise ValueError("learning_rate must be above 0, gamma in (0, 1] and gae_lambda in [0, 1]")
@@ -122,6 +125,9 @@ class TrainSettings:
             raise ValueError('sac needs continuous actions; train it with actions="velocity", or choose ppo or dqn')
         if self.algorithm == "dqn" and self.actions != "discrete":
             raise ValueError('dqn needs discrete actions; train it with actions="discrete", or choose ppo or sac')
+        fits = "ppo" in self.algorithm and self.actions == "discrete"
+        if self.warm_up and not (fits and {"latent", "goal_latent"} <= set(self.observations)):
+            raise ValueError("warm_up is for ppo and recurrent-ppo with discrete actions, latent and goal_latent")
         reserved = {"simulator", "scenes", "observations", "actions", "flatten", "max_episode_steps", "autoreset_mode"}
         taken = sorted(reserved & set(self.env))
         if taken:

@@ -24,6 +24,7 @@ from agents.judge import Judge
 from agents.legs import Legs
 from agents.run_folder import RunFolder
 from agents.settings import ALGORITHMS, TASKS, TrainSettings
+from agents.warm_up import warm_up
 from agents.worlds import keep_ready, make_training
 
 
@@ -40,13 +41,17 @@ def train(folder: str | Path, settings: TrainSettings, progress: bool = True, fi
         ValueError: the folder holds another run, its checkpoint is damaged, or the worlds refuse the settings.
     """
     keep_ready(settings)
-    worlds = VecMonitor(BridgedVecEnv(make_training(settings)))
+    bridge = BridgedVecEnv(make_training(settings))
+    worlds = VecMonitor(bridge)
     judge = Judge(settings, Path(folder) / "videos", films)
     try:
         # Only after the worlds exist: settings that they refuse leave nothing on disk.
         run = RunFolder(Path(folder), settings)
         agent = make_algorithm(settings, worlds)
         run.resume(agent)
+        if settings.warm_up and not agent.num_timesteps:
+            extractor: Any = agent.policy.features_extractor
+            warm_up(extractor.encoder, bridge, settings)
         agent.set_logger(run.logger(agent.num_timesteps))
         left = settings.steps - agent.num_timesteps
         with tqdm(

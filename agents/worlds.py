@@ -41,7 +41,8 @@ def make_training(settings: TrainSettings) -> NavigationVectorEnv:
     worlds = _make(settings, settings.simulator, scenes, arguments)
     if settings.failure_cost:
         for env in worlds.envs:
-            env.task = dataclasses.replace(env.task, failure_cost=settings.failure_cost)
+            task: Any = env.task
+            env.task = dataclasses.replace(task, failure_cost=settings.failure_cost)
     return worlds
 
 

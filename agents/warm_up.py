@@ -1,0 +1,160 @@
+"""Before rewards teach it anything, an encoder learns from walks how far apart two views are, and which way.
+
+Rewards tell an agent that goes to pictures once per episode whether it was right to stop. Where it walked, it knows of
+every pair of views how they lie to each other (Savinov et al., "Semi-parametric topological memory for navigation",
+2018, learn from such pairs which views are near). Another view of a walk takes the place of the goal's; no goal, reward
+or truth is used.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from agents.bridge import BridgedVecEnv
+from agents.settings import TrainSettings
+from mirage_env import geometry
+from mirage_env.envs.actions import MOVE_FORWARD, TURN_LEFT, TURN_RIGHT
+from mirage_env.geometry import Array
+from mirage_env.policies.network import Encoder
+from mirage_env.tasks.image_nav import ImageNav
+
+GOAL = {"goal_latent": "latent"}
+"""Observations of a goal, and of the view that takes its place."""
+
+NEAR = ImageNav.success_distance
+"""Metres within which the encoder is to recognise a place."""
+
+EPOCHS = 6
+"""Pairs per view that was seen."""
+
+BATCH = 128
+RATE = 5e-4
+
+
+class Walks(NamedTuple):
+    """Views of agents that wandered.
+
+    Attributes:
+        observations: by key (n, ...).
+        positions: (n, 3) metres, world frame.
+        yaws: (n,) radians.
+        episodes: (n,) which episode each is of, (n,) integers.
+    """
+
+    observations: dict[str, Array]
+    positions: Array
+    yaws: Array
+    episodes: Array
+
+
+def wander(worlds: BridgedVecEnv, steps: int, seed: int) -> Walks:
+    """Views of so many steps, all worlds together: ahead more often than not, and a turn after every collision.
+
+    Args:
+        worlds: with discrete actions, of a task whose episodes end by time alone unless the agent stops.
+        steps: rounded up to whole steps of all worlds.
+        seed: of the worlds' episodes and of the actions.
+    """
+    rng = np.random.default_rng(seed)
+    worlds.seed(seed)
+    seen: Any = worlds.reset()
+    count = worlds.num_envs
+    keys = [key for key in seen if key not in GOAL]
+    kept: dict[str, list[Array]] = {key: [] for key in keys}
+    poses, episodes = [], []
+    episode, infos = np.arange(count), worlds.reset_infos
+    for _ in range(-(-steps // count)):
+        for key in keys:
+            # Half the bits are plenty for features, and half the memory.
+            kept[key].append(seen[key].astype(np.float16) if seen[key].dtype == np.float32 else seen[key].copy())
+        poses.append(np.stack([info["pose"] for info in infos]))
+        episodes.append(episode.copy())
+        turns = rng.choice((MOVE_FORWARD, TURN_LEFT, TURN_RIGHT), size=count, p=(0.6, 0.2, 0.2))
+        blocked = np.array([bool(info.get("collided")) for info in infos])
+        seen, _, dones, told = worlds.step(np.where(blocked, TURN_LEFT, turns))
+        infos = [worlds.reset_infos[i] if done else told[i] for i, done in enumerate(dones)]
+        episode[dones] = episode.max() + 1 + np.arange(int(dones.sum()))
+    all_poses = np.concatenate(poses).astype(np.float64)
+    feet = [geometry.agent_pose(pose, 0.0) for pose in all_poses]
+    return Walks(
+        {key: np.concatenate(views) for key, views in kept.items()},
+        np.stack([position for position, _ in feet]),
+        np.array([yaw for _, yaw in feet]),
+        np.concatenate(episodes),
+    )
+
+
+def pairs(walks: Walks, count: int, near: float, rng: np.random.Generator) -> Array:
+    """Indices (count, 2) of two views of one episode; in half of the pairs they are less than ``near`` metres apart."""
+    order = np.argsort(walks.episodes, kind="stable")
+    found: dict[bool, list[Array]] = {True: [], False: []}
+    first = np.searchsorted(walks.episodes[order], walks.episodes, side="left")
+    past = np.searchsorted(walks.episodes[order], walks.episodes, side="right")
+    for _ in range(100):
+        one = rng.integers(len(order), size=4 * count)
+        other = order[rng.integers(first[one], past[one])]
+        apart = np.linalg.norm((walks.positions[one] - walks.positions[other])[:, [0, 2]], axis=1)
+        for is_near in (True, False):
+            found[is_near].append(np.stack([one, other], 1)[(apart < near) == is_near])
+        if all(sum(map(len, parts)) >= count for parts in found.values()):
+            break
+    drawn = [np.concatenate(found[True])[: (count + 1) // 2], np.concatenate(found[False])[: count // 2]]
+    return rng.permutation(np.concatenate(drawn))
+
+
+def targets(walks: Walks, chosen: Array) -> Array:
+    """Where the second view of each pair (B, 2) was taken, seen from the first: metres ahead and to the left (B, 2)."""
+    one, other = chosen.T
+    apart = walks.positions[other] - walks.positions[one]
+    cosine, sine = np.cos(walks.yaws[one]), np.sin(walks.yaws[one])
+    right = cosine * apart[:, 0] - sine * apart[:, 2]
+    back = sine * apart[:, 0] + cosine * apart[:, 2]
+    return np.stack([-back, -right], 1)
+
+
+def loss(predicted: Tensor, target: Tensor, near: float) -> Tensor:
+    """Of predictions (B, 4): whether it is near (a logit), a direction (2 numbers), the logarithm of the distance."""
+    distance = target.norm(dim=1)
+    is_near = functional.binary_cross_entropy_with_logits(predicted[:, 0], (distance < near).float())
+    agree = functional.cosine_similarity(predicted[:, 1:3], target, dim=1)
+    direction = torch.where(distance > 0.3, 1.0 - agree, 0.0).mean()
+    return is_near + 0.5 * direction + 0.5 * functional.smooth_l1_loss(predicted[:, 3], distance.log1p())
+
+
+def observed(walks: Walks, chosen: Array) -> dict[str, Tensor]:
+    """What an agent at the first view of each pair (B, 2) sees whose goal is the second."""
+    told = {key: torch.from_numpy(views[chosen[:, 0]]).float() for key, views in walks.observations.items()}
+    goals = {key: torch.from_numpy(walks.observations[view][chosen[:, 1]]).float() for key, view in GOAL.items()}
+    return told | goals
+
+
+def fit(encoder: Encoder, walks: Walks, count: int, near: float, seed: int) -> list[float]:
+    """Fit an encoder in place to so many pairs; returns the mean losses of twenty parts, the first the earliest."""
+    rng = np.random.default_rng(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        head = nn.Linear(encoder.width, 4)
+    parameters = [*encoder.parameters(), *head.parameters()]
+    steps = max(1, count // BATCH)
+    optimiser = torch.optim.AdamW(parameters, RATE, weight_decay=1e-2)
+    rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps + 1, pct_start=0.1)
+    losses = []
+    for chosen in np.array_split(pairs(walks, steps * BATCH, near, rng), steps):
+        found = loss(head(encoder(observed(walks, chosen))), torch.from_numpy(targets(walks, chosen)).float(), near)
+        optimiser.zero_grad()
+        found.backward()
+        optimiser.step()
+        rate.step()
+        losses.append(float(found.detach()))
+    return [float(np.mean(part)) for part in np.array_split(losses, min(20, steps))]
+
+
+def warm_up(encoder: Encoder, worlds: BridgedVecEnv, settings: TrainSettings) -> list[float]:
+    """Wander in the worlds of a run and fit its encoder; see ``fit`` for what it returns."""
+    walks = wander(worlds, settings.warm_up, settings.seed)
+    return fit(encoder, walks, EPOCHS * len(walks.episodes), NEAR, settings.seed)

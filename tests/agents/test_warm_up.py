@@ -1,0 +1,127 @@
+"""What an encoder learns from walks before rewards teach it anything."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from agents import train as training
+from agents.bridge import BridgedVecEnv
+from agents.settings import TrainSettings
+from agents.warm_up import Walks, fit, loss, observed, pairs, targets, wander
+from agents.worlds import make_training
+from mirage_env import geometry
+from mirage_env.envs.observations import pointgoal
+from mirage_env.policies.network import Encoder
+from tests.agents.test_train import SMALL, weights
+from tests.same_bits import assert_same
+
+IMAGE_NAV = SMALL | {"task": "imagenav", "observations": ("latent", "goal_latent"), "env": {"resolution": 32}}
+
+
+@pytest.fixture(scope="module")
+def walks() -> Walks:
+    worlds = BridgedVecEnv(make_training(TrainSettings(**IMAGE_NAV)))
+    found = wander(worlds, 100, seed=0)
+    worlds.close()
+    return found
+
+
+def test_walks_go_on_until_time_is_up(walks: Walks) -> None:
+    assert (
+        walks.observations["latent"].shape[0] == len(walks.positions) == len(walks.yaws) == len(walks.episodes) == 100
+    )
+    assert "goal_latent" not in walks.observations
+    # Four worlds of 25 steps, cut off after 20: eight episodes, one after the other in each world.
+    assert np.bincount(walks.episodes).tolist() == [20] * 4 + [5] * 4
+    assert walks.episodes[:80].tolist() == [0, 1, 2, 3] * 20
+    steps = np.linalg.norm(walks.positions[4:80] - walks.positions[:76], axis=1)
+    assert steps.max() <= 0.25 + 1e-6
+    assert steps.mean() > 0.02
+
+
+def test_pairs_are_of_one_episode_and_half_of_them_near(walks: Walks) -> None:
+    chosen = pairs(walks, 201, 0.4, np.random.default_rng(0))
+    assert chosen.shape == (201, 2)
+    assert np.array_equal(walks.episodes[chosen[:, 0]], walks.episodes[chosen[:, 1]])
+    apart = np.linalg.norm(walks.positions[chosen[:, 0]] - walks.positions[chosen[:, 1]], axis=1)
+    assert int((apart < 0.4).sum()) == 101
+
+
+def test_targets_are_where_a_goal_there_would_be(walks: Walks) -> None:
+    chosen = pairs(walks, 50, 0.4, np.random.default_rng(1))
+    for (one, other), (ahead, left) in zip(chosen, targets(walks, chosen), strict=True):
+        pose = geometry.camera_pose(walks.positions[one], float(walks.yaws[one]), 0.0)
+        distance, angle = pointgoal(pose, 0.0, walks.positions[other])
+        assert math.hypot(ahead, left) == pytest.approx(distance, abs=1e-5)
+        if distance > 1e-3:
+            assert math.atan2(left, ahead) == pytest.approx(angle, abs=1e-3)
+
+
+def test_the_goal_is_the_other_view(walks: Walks) -> None:
+    told = observed(walks, np.array([[3, 7]]))
+    assert torch.equal(told["latent"][0], torch.from_numpy(walks.observations["latent"][3]).float())
+    assert torch.equal(told["goal_latent"][0], torch.from_numpy(walks.observations["latent"][7]).float())
+
+
+def test_the_loss_is_least_for_what_is_true() -> None:
+    target = torch.tensor([[0.2, 0.5], [3.0, -1.0]])
+    right = torch.cat([torch.tensor([[9.0], [-9.0]]), 2 * target, target.norm(dim=1, keepdim=True).log1p()], 1)
+    assert float(loss(right, target, 1.0)) < 1e-3
+    for column, worse in ((0, -1.0), (1, -1.0), (2, -1.0), (3, 2.0)):
+        wrong = right.clone()
+        wrong[:, column] *= worse
+        assert float(loss(wrong, target, 1.0)) > 0.05
+
+
+def test_an_encoder_learns_from_walks_and_equal_seeds_give_equal_bits(walks: Walks) -> None:
+    fitted = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        shape = walks.observations["latent"].shape[1:]
+        encoder = Encoder({"latent": shape, "goal_latent": shape}, width=32)
+        before = torch.random.get_rng_state()
+        losses = fit(encoder, walks, 128 * 32, near=0.4, seed=0)
+        assert torch.equal(torch.random.get_rng_state(), before)
+        assert losses[-1] < 0.9 * losses[0]
+        fitted.append({name: tensor.numpy() for name, tensor in encoder.state_dict().items()})
+    assert_same(*fitted)
+
+
+def test_a_run_that_warmed_up_goes_on_without_doing_so_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = TrainSettings(**IMAGE_NAV | {"steps": 128, "warm_up": 40})
+    warmed = []
+    original = training.warm_up
+    monkeypatch.setattr(training, "warm_up", lambda *given: warmed.append(original(*given)))
+    training.train(tmp_path / "whole", chosen, progress=False, films=0)
+    assert len(warmed) == 1
+
+    class Interrupting(training.Legs):
+        def _on_step(self) -> bool:
+            if self.model.num_timesteps >= 100:  # in the middle of the second leg
+                raise KeyboardInterrupt
+            return super()._on_step()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "Legs", Interrupting)
+        with pytest.raises(KeyboardInterrupt):
+            training.train(tmp_path / "cut", chosen, progress=False, films=0)
+    assert len(warmed) == 2
+    training.train(tmp_path / "cut", chosen, progress=False, films=0)
+    assert len(warmed) == 2
+    curves = [(tmp_path / name / "curve.json").read_text() for name in ("whole", "cut")]
+    assert curves[0] == curves[1]
+    assert_same(weights(tmp_path / "whole" / "last"), weights(tmp_path / "cut" / "last"))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"observations": ("goal_latent", "depth")}, {"actions": "velocity"}, {"algorithm": "dqn"}],
+)
+def test_what_cannot_warm_up_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="warm_up is for ppo and recurrent-ppo with discrete actions"):
+        TrainSettings(**IMAGE_NAV | wrong | {"warm_up": 100})
