@@ -61,8 +61,8 @@ class TrainSettings:
             the task allows from half of it on. 0: no such schedule.
         failure_cost: what it costs in training to call stop elsewhere than at the goal. Where goals are hard to find,
             agents otherwise learn to stop before they learn to arrive.
-        warm_up: steps of wandering, beside ``steps``, from whose views the encoder learns first how far apart two views
-            are; for agents that look at ``latent`` and ``goal_latent``. See ``agents.warm_up``.
+        warm_up: steps of wandering, beside ``steps``, from whose views the agent learns first how two views lie to each
+            other, and to stop where they are near; for PPO with ``latent`` and ``goal_latent``. See ``agents.warm_up``.
     """
 
     task: str = "pointnav"
@@ -125,9 +125,9 @@ class TrainSettings:
             raise ValueError('sac needs continuous actions; train it with actions="velocity", or choose ppo or dqn')
         if self.algorithm == "dqn" and self.actions != "discrete":
             raise ValueError('dqn needs discrete actions; train it with actions="discrete", or choose ppo or sac')
-        fits = "ppo" in self.algorithm and self.actions == "discrete"
+        fits = self.algorithm == "ppo" and self.actions == "discrete"
         if self.warm_up and not (fits and {"latent", "goal_latent"} <= set(self.observations)):
-            raise ValueError("warm_up is for ppo and recurrent-ppo with discrete actions, latent and goal_latent")
+            raise ValueError("warm_up is for ppo with discrete actions, and agents that look at latent and goal_latent")
         reserved = {"simulator", "scenes", "observations", "actions", "flatten", "max_episode_steps", "autoreset_mode"}
         taken = sorted(reserved & set(self.env))
         if taken:

@@ -50,8 +50,7 @@ def train(folder: str | Path, settings: TrainSettings, progress: bool = True, fi
         agent = make_algorithm(settings, worlds)
         run.resume(agent)
         if settings.warm_up and not agent.num_timesteps:
-            extractor: Any = agent.policy.features_extractor
-            warm_up(extractor.encoder, bridge, settings)
+            warm_up(agent.policy, bridge, settings)
         agent.set_logger(run.logger(agent.num_timesteps))
         left = settings.steps - agent.num_timesteps
         with tqdm(

@@ -1,4 +1,4 @@
-"""Before rewards teach it anything, an encoder learns from walks how far apart two views are, and which way.
+"""Before rewards teach it anything, a policy learns from walks how far apart two views are, and which way.
 
 Rewards tell an agent that goes to pictures once per episode whether it was right to stop. Where it walked, it knows of
 every pair of views how they lie to each other (Savinov et al., "Semi-parametric topological memory for navigation",
@@ -18,9 +18,8 @@ from torch.nn import functional
 from agents.bridge import BridgedVecEnv
 from agents.settings import TrainSettings
 from mirage_env import geometry
-from mirage_env.envs.actions import MOVE_FORWARD, TURN_LEFT, TURN_RIGHT
+from mirage_env.envs.actions import MOVE_FORWARD, STOP, TURN_LEFT, TURN_RIGHT
 from mirage_env.geometry import Array
-from mirage_env.policies.network import Encoder
 from mirage_env.tasks.image_nav import ImageNav
 
 GOAL = {"goal_latent": "latent"}
@@ -31,6 +30,9 @@ NEAR = ImageNav.success_distance
 
 EPOCHS = 6
 """Pairs per view that was seen."""
+
+RARER = 5.0
+"""By how much the log-odds of a stop are below those of being near among as many views that are not: goals are rare."""
 
 BATCH = 128
 RATE = 5e-4
@@ -103,6 +105,8 @@ def pairs(walks: Walks, count: int, near: float, rng: np.random.Generator) -> Ar
             found[is_near].append(np.stack([one, other], 1)[(apart < near) == is_near])
         if all(sum(map(len, parts)) >= count for parts in found.values()):
             break
+    else:
+        raise ValueError(f"walks of {len(order)} views have too few that are near or far from each other; walk further")
     drawn = [np.concatenate(found[True])[: (count + 1) // 2], np.concatenate(found[False])[: count // 2]]
     return rng.permutation(np.concatenate(drawn))
 
@@ -117,13 +121,40 @@ def targets(walks: Walks, chosen: Array) -> Array:
     return np.stack([-back, -right], 1)
 
 
-def loss(predicted: Tensor, target: Tensor, near: float) -> Tensor:
-    """Of predictions (B, 4): whether it is near (a logit), a direction (2 numbers), the logarithm of the distance."""
+class Reader(nn.Module):
+    """What a policy's features say of a goal.
+
+    Args:
+        policy: of stable-baselines3's PPO, with discrete actions.
+    """
+
+    def __init__(self, policy: Any) -> None:
+        super().__init__()
+        self.features, self.hidden, self.scores = (
+            policy.features_extractor,
+            policy.mlp_extractor.policy_net,
+            policy.action_net,
+        )
+        self.place = nn.Linear(policy.features_extractor.features_dim, 3)
+
+    def forward(self, observations: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Log-odds (B,) that it is near, and where it is (B, 3): a direction (2 numbers), the distance's logarithm.
+
+        The first are the policy's own log-odds of a stop, so that it begins by stopping where it recognises the goal.
+        """
+        features = self.features(observations)
+        scores = self.scores(self.hidden(features))
+        others = torch.cat([scores[:, :STOP], scores[:, STOP + 1 :]], 1)
+        return scores[:, STOP] - others.logsumexp(1) + RARER, self.place(features)
+
+
+def loss(near_odds: Tensor, place: Tensor, target: Tensor, near: float) -> Tensor:
+    """Of what a ``Reader`` says (B,), (B, 3) where the truth is ``target`` (B, 2), metres."""
     distance = target.norm(dim=1)
-    is_near = functional.binary_cross_entropy_with_logits(predicted[:, 0], (distance < near).float())
-    agree = functional.cosine_similarity(predicted[:, 1:3], target, dim=1)
+    is_near = functional.binary_cross_entropy_with_logits(near_odds, (distance < near).float())
+    agree = functional.cosine_similarity(place[:, :2], target, dim=1)
     direction = torch.where(distance > 0.3, 1.0 - agree, 0.0).mean()
-    return is_near + 0.5 * direction + 0.5 * functional.smooth_l1_loss(predicted[:, 3], distance.log1p())
+    return is_near + 0.5 * direction + 0.5 * functional.smooth_l1_loss(place[:, 2], distance.log1p())
 
 
 def observed(walks: Walks, chosen: Array) -> dict[str, Tensor]:
@@ -133,19 +164,25 @@ def observed(walks: Walks, chosen: Array) -> dict[str, Tensor]:
     return told | goals
 
 
-def fit(encoder: Encoder, walks: Walks, count: int, near: float, seed: int) -> list[float]:
-    """Fit an encoder in place to so many pairs; returns the mean losses of twenty parts, the first the earliest."""
-    rng = np.random.default_rng(seed)
+def fit(policy: Any, walks: Walks, count: int, near: float, seed: int) -> list[float]:
+    """Fit a policy in place to so many pairs of views, those ``near`` metres from each other and others.
+
+    Returns:
+        The mean losses of twenty parts, the first the earliest.
+
+    Raises:
+        ValueError: the walks have no such pairs.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        head = nn.Linear(encoder.width, 4)
-    parameters = [*encoder.parameters(), *head.parameters()]
+        reader = Reader(policy)
     steps = max(1, count // BATCH)
-    optimiser = torch.optim.AdamW(parameters, RATE, weight_decay=1e-2)
+    optimiser = torch.optim.AdamW(reader.parameters(), RATE, weight_decay=1e-2)
     rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps + 1, pct_start=0.1)
     losses = []
-    for chosen in np.array_split(pairs(walks, steps * BATCH, near, rng), steps):
-        found = loss(head(encoder(observed(walks, chosen))), torch.from_numpy(targets(walks, chosen)).float(), near)
+    for chosen in np.array_split(pairs(walks, steps * BATCH, near, np.random.default_rng(seed)), steps):
+        target = torch.from_numpy(targets(walks, chosen)).float()
+        found = loss(*reader(observed(walks, chosen)), target, near)
         optimiser.zero_grad()
         found.backward()
         optimiser.step()
@@ -154,7 +191,7 @@ def fit(encoder: Encoder, walks: Walks, count: int, near: float, seed: int) -> l
     return [float(np.mean(part)) for part in np.array_split(losses, min(20, steps))]
 
 
-def warm_up(encoder: Encoder, worlds: BridgedVecEnv, settings: TrainSettings) -> list[float]:
-    """Wander in the worlds of a run and fit its encoder; see ``fit`` for what it returns."""
+def warm_up(policy: Any, worlds: BridgedVecEnv, settings: TrainSettings) -> list[float]:
+    """Wander in the worlds of a run and fit its policy; see ``fit`` for what it returns."""
     walks = wander(worlds, settings.warm_up, settings.seed)
-    return fit(encoder, walks, EPOCHS * len(walks.episodes), NEAR, settings.seed)
+    return fit(policy, walks, EPOCHS * len(walks.episodes), NEAR, settings.seed)
