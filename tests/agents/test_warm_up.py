@@ -145,6 +145,6 @@ def test_a_run_that_warmed_up_goes_on_without_doing_so_again(tmp_path: Path, mon
     "wrong",
     [{"observations": ("goal_latent", "depth")}, {"actions": "velocity"}, {"algorithm": "recurrent-ppo"}],
 )
-def test_what_cannot_warm_up_is_refused(wrong: dict[str, object]) -> None:
+def test_what_cannot_warm_up_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="warm_up is for ppo with discrete actions"):
         TrainSettings(**IMAGE_NAV | wrong | {"warm_up": 100})
