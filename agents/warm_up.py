@@ -1,4 +1,4 @@
-"""Before rewards teach it anything, a policy learns from walks how far apart two views are, and which way.
+"""Before rewards teach it anything, a policy learns from walks to wander, and to stop where a view is near the goal's.
 
 Rewards tell an agent that goes to pictures once per episode whether it was right to stop. Where it walked, it knows of
 every pair of views how they lie to each other (Savinov et al., "Semi-parametric topological memory for navigation",
@@ -35,7 +35,7 @@ RARER = 5.0
 """By how much the log-odds of a stop are below those of being near among as many views that are not: goals are rare."""
 
 BATCH = 128
-RATE = 5e-4
+RATE = 1e-3
 
 
 class Walks(NamedTuple):
@@ -45,13 +45,15 @@ class Walks(NamedTuple):
         observations: by key (n, ...).
         positions: (n, 3) metres, world frame.
         yaws: (n,) radians.
-        episodes: (n,) which episode each is of, (n,) integers.
+        episodes: (n,) integers, which episode each is of.
+        actions: (n,) integers, what was done next.
     """
 
     observations: dict[str, Array]
     positions: Array
     yaws: Array
     episodes: Array
+    actions: Array
 
 
 def wander(worlds: BridgedVecEnv, steps: int, seed: int) -> Walks:
@@ -68,7 +70,7 @@ def wander(worlds: BridgedVecEnv, steps: int, seed: int) -> Walks:
     count = worlds.num_envs
     keys = [key for key in seen if key not in GOAL]
     kept: dict[str, list[Array]] = {key: [] for key in keys}
-    poses, episodes = [], []
+    poses, episodes, actions = [], [], []
     episode, infos = np.arange(count), worlds.reset_infos
     for _ in range(-(-steps // count)):
         for key in keys:
@@ -78,7 +80,8 @@ def wander(worlds: BridgedVecEnv, steps: int, seed: int) -> Walks:
         episodes.append(episode.copy())
         turns = rng.choice((MOVE_FORWARD, TURN_LEFT, TURN_RIGHT), size=count, p=(0.6, 0.2, 0.2))
         blocked = np.array([bool(info.get("collided")) for info in infos])
-        seen, _, dones, told = worlds.step(np.where(blocked, TURN_LEFT, turns))
+        actions.append(np.where(blocked, TURN_LEFT, turns))
+        seen, _, dones, told = worlds.step(actions[-1])
         infos = [worlds.reset_infos[i] if done else told[i] for i, done in enumerate(dones)]
         episode[dones] = episode.max() + 1 + np.arange(int(dones.sum()))
     all_poses = np.concatenate(poses).astype(np.float64)
@@ -88,6 +91,7 @@ def wander(worlds: BridgedVecEnv, steps: int, seed: int) -> Walks:
         np.stack([position for position, _ in feet]),
         np.array([yaw for _, yaw in feet]),
         np.concatenate(episodes),
+        np.concatenate(actions),
     )
 
 
@@ -138,23 +142,31 @@ class Reader(nn.Module):
         self.place = nn.Linear(policy.features_extractor.features_dim, 3)
 
     def forward(self, observations: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Log-odds (B,) that it is near, and where it is (B, 3): a direction (2 numbers), the distance's logarithm.
-
-        The first are the policy's own log-odds of a stop, so that it begins by stopping where it recognises the goal.
-        """
+        """Scores of actions (B, A), and where the goal is (B, 3): direction (2 numbers), logarithm of the distance."""
         features = self.features(observations)
-        scores = self.scores(self.hidden(features))
-        others = torch.cat([scores[:, :STOP], scores[:, STOP + 1 :]], 1)
-        return scores[:, STOP] - others.logsumexp(1) + RARER, self.place(features)
+        return self.scores(self.hidden(features)), self.place(features)
 
 
-def loss(near_odds: Tensor, place: Tensor, target: Tensor, near: float) -> Tensor:
-    """Of what a ``Reader`` says (B,), (B, 3) where the truth is ``target`` (B, 2), metres."""
+def loss(scores: Tensor, place: Tensor, target: Tensor, near: float, actions: Tensor) -> Tensor:
+    """Of what a ``Reader`` says.
+
+    The policy's log-odds of a stop are to tell that the goal is near, so that it begins by stopping where it recognises
+    it; among its other actions it is to do what the wanderer did.
+
+    Args:
+        scores, place: see ``Reader``.
+        target: where the goal is (B, 2), metres ahead and to the left.
+        near: metres.
+        actions: (B,) the wanderer's.
+    """
+    others = torch.cat([scores[:, :STOP], scores[:, STOP + 1 :]], 1)
+    near_odds = scores[:, STOP] - others.logsumexp(1) + RARER
+    wanders = functional.cross_entropy(others, actions - (actions > STOP).long())
     distance = target.norm(dim=1)
     is_near = functional.binary_cross_entropy_with_logits(near_odds, (distance < near).float())
     agree = functional.cosine_similarity(place[:, :2], target, dim=1)
     direction = torch.where(distance > 0.3, 1.0 - agree, 0.0).mean()
-    return is_near + 0.5 * direction + 0.5 * functional.smooth_l1_loss(place[:, 2], distance.log1p())
+    return is_near + wanders + 0.5 * direction + 0.5 * functional.smooth_l1_loss(place[:, 2], distance.log1p())
 
 
 def observed(walks: Walks, chosen: Array) -> dict[str, Tensor]:
@@ -182,7 +194,8 @@ def fit(policy: Any, walks: Walks, count: int, near: float, seed: int) -> list[f
     losses = []
     for chosen in np.array_split(pairs(walks, steps * BATCH, near, np.random.default_rng(seed)), steps):
         target = torch.from_numpy(targets(walks, chosen)).float()
-        found = loss(*reader(observed(walks, chosen)), target, near)
+        scores, place = reader(observed(walks, chosen))
+        found = loss(scores, place, target, near, torch.from_numpy(walks.actions[chosen[:, 0]]).long())
         optimiser.zero_grad()
         found.backward()
         optimiser.step()
