@@ -20,6 +20,8 @@ OBSERVATIONS = {
     "explore": ("depth", "local_map", "odometry"),
 }
 """What agents look at unless they are told otherwise."""
+WARMED = frozenset({"latent", "goal_latent", "memory", "visible", "depth", "odometry"})
+"""What an agent that warms up may look at: nothing that tells of a goal but its latents, and no pictures."""
 IMAGINED = {"start_depth": "true", "num_start_views": 4, "obstacles": "sure", "imagine_threshold": 0.05}
 """How worlds to learn in are imagined unless ``env`` says otherwise: the room around the start is seen, with its depth,
 and what is imagined beyond is in the way only where there is little doubt, so that goals can be reached as in truth.
@@ -126,8 +128,12 @@ class TrainSettings:
         if self.algorithm == "dqn" and self.actions != "discrete":
             raise ValueError('dqn needs discrete actions; train it with actions="discrete", or choose ppo or sac')
         fits = self.algorithm == "ppo" and self.actions == "discrete"
-        if self.warm_up and not (fits and {"latent", "goal_latent"} <= set(self.observations)):
-            raise ValueError("warm_up is for ppo with discrete actions, and agents that look at latent and goal_latent")
+        seen = set(self.observations)
+        if self.warm_up and not (fits and {"latent", "goal_latent"} <= seen <= WARMED):
+            raise ValueError(
+                "warm_up is for ppo with discrete actions and observations latent and goal_latent, and none but "
+                f"{', '.join(sorted(WARMED))}"
+            )
         reserved = {"simulator", "scenes", "observations", "actions", "flatten", "max_episode_steps", "autoreset_mode"}
         taken = sorted(reserved & set(self.env))
         if taken:

@@ -26,7 +26,7 @@ GOAL = {"goal_latent": "latent"}
 """Observations of a goal, and of the view that takes its place."""
 
 NEAR = ImageNav.success_distance
-"""Metres within which the encoder is to recognise a place."""
+"""Metres within which a policy is to recognise a place."""
 
 EPOCHS = 6
 """Pairs per view that was seen."""
@@ -96,7 +96,10 @@ def wander(worlds: BridgedVecEnv, steps: int, seed: int) -> Walks:
 
 
 def pairs(walks: Walks, count: int, near: float, rng: np.random.Generator) -> Array:
-    """Indices (count, 2) of two views of one episode; in half of the pairs they are less than ``near`` metres apart."""
+    """Indices (count, 2) of two views of one episode; in half of the pairs they are less than ``near`` metres apart.
+
+    Along a straight line, and so now and then through a wall. Raises ValueError where the walks have too few.
+    """
     order = np.argsort(walks.episodes, kind="stable")
     found: dict[bool, list[Array]] = {True: [], False: []}
     first = np.searchsorted(walks.episodes[order], walks.episodes, side="left")
@@ -134,11 +137,8 @@ class Reader(nn.Module):
 
     def __init__(self, policy: Any) -> None:
         super().__init__()
-        self.features, self.hidden, self.scores = (
-            policy.features_extractor,
-            policy.mlp_extractor.policy_net,
-            policy.action_net,
-        )
+        self.features, self.hidden = policy.features_extractor, policy.mlp_extractor.policy_net
+        self.scores = policy.action_net
         self.place = nn.Linear(policy.features_extractor.features_dim, 3)
 
     def forward(self, observations: dict[str, Tensor]) -> tuple[Tensor, Tensor]:

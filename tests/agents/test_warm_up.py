@@ -146,7 +146,12 @@ def test_a_run_that_warmed_up_goes_on_without_doing_so_again(tmp_path: Path, mon
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"observations": ("goal_latent", "depth")}, {"actions": "velocity"}, {"algorithm": "recurrent-ppo"}],
+    [
+        {"observations": ("goal_latent", "depth")},
+        {"observations": ("latent", "goal_latent", "imagegoal")},
+        {"actions": "velocity"},
+        {"algorithm": "recurrent-ppo"},
+    ],
 )
 def test_what_cannot_warm_up_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="warm_up is for ppo with discrete actions"):
