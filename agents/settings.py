@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mirage_env.envs.observations import KEYS
+from mirage_env.policies.network import COMPARED
 from mirage_env.tasks.image_nav import ImageNav
 from mirage_env.tasks.point_nav import PointNav
 
@@ -20,7 +21,7 @@ OBSERVATIONS = {
     "explore": ("depth", "local_map", "odometry"),
 }
 """What agents look at unless they are told otherwise."""
-WARMED = frozenset({"latent", "goal_latent", "memory", "visible", "depth", "odometry"})
+WARMED = frozenset({*COMPARED, "memory", "visible", "depth", "odometry"})
 """What an agent that warms up may look at: nothing that tells of a goal but its latents, and no pictures."""
 IMAGINED = {"start_depth": "true", "num_start_views": 4, "obstacles": "sure", "imagine_threshold": 0.05}
 """How worlds to learn in are imagined unless ``env`` says otherwise: the room around the start is seen, with its depth,
@@ -129,7 +130,7 @@ class TrainSettings:
             raise ValueError('dqn needs discrete actions; train it with actions="discrete", or choose ppo or sac')
         fits = self.algorithm == "ppo" and self.actions == "discrete"
         seen = set(self.observations)
-        if self.warm_up and not (fits and {"latent", "goal_latent"} <= seen <= WARMED):
+        if self.warm_up and not (fits and set(COMPARED) <= seen <= WARMED):
             raise ValueError(
                 "warm_up is for ppo with discrete actions and observations latent and goal_latent, and none but "
                 f"{', '.join(sorted(WARMED))}"

@@ -17,7 +17,6 @@ from torch.nn import functional
 
 from agents.bridge import BridgedVecEnv
 from agents.settings import TrainSettings
-from mirage_env import geometry
 from mirage_env.envs.actions import MOVE_FORWARD, STOP, TURN_LEFT, TURN_RIGHT
 from mirage_env.geometry import Array
 from mirage_env.tasks.image_nav import ImageNav
@@ -43,15 +42,13 @@ class Walks(NamedTuple):
 
     Attributes:
         observations: by key (n, ...).
-        positions: (n, 3) metres, world frame.
-        yaws: (n,) radians.
+        poses: T_world_camera (n, 4, 4) float32.
         episodes: (n,) integers, which episode each is of.
         actions: (n,) integers, what was done next.
     """
 
     observations: dict[str, Array]
-    positions: Array
-    yaws: Array
+    poses: Array
     episodes: Array
     actions: Array
 
@@ -84,15 +81,8 @@ def wander(worlds: BridgedVecEnv, steps: int, seed: int) -> Walks:
         seen, _, dones, told = worlds.step(actions[-1])
         infos = [worlds.reset_infos[i] if done else told[i] for i, done in enumerate(dones)]
         episode[dones] = episode.max() + 1 + np.arange(int(dones.sum()))
-    all_poses = np.concatenate(poses).astype(np.float64)
-    feet = [geometry.agent_pose(pose, 0.0) for pose in all_poses]
-    return Walks(
-        {key: np.concatenate(views) for key, views in kept.items()},
-        np.stack([position for position, _ in feet]),
-        np.array([yaw for _, yaw in feet]),
-        np.concatenate(episodes),
-        np.concatenate(actions),
-    )
+    observations = {key: np.concatenate(views) for key, views in kept.items()}
+    return Walks(observations, *map(np.concatenate, (poses, episodes, actions)))
 
 
 def pairs(walks: Walks, count: int, near: float, rng: np.random.Generator) -> Array:
@@ -107,7 +97,7 @@ def pairs(walks: Walks, count: int, near: float, rng: np.random.Generator) -> Ar
     for _ in range(100):
         one = rng.integers(len(order), size=4 * count)
         other = order[rng.integers(first[one], past[one])]
-        apart = np.linalg.norm((walks.positions[one] - walks.positions[other])[:, [0, 2]], axis=1)
+        apart = np.linalg.norm((walks.poses[one] - walks.poses[other])[:, [0, 2], 3], axis=1)
         for is_near in (True, False):
             found[is_near].append(np.stack([one, other], 1)[(apart < near) == is_near])
         if all(sum(map(len, parts)) >= count for parts in found.values()):
@@ -121,11 +111,9 @@ def pairs(walks: Walks, count: int, near: float, rng: np.random.Generator) -> Ar
 def targets(walks: Walks, chosen: Array) -> Array:
     """Where the second view of each pair (B, 2) was taken, seen from the first: metres ahead and to the left (B, 2)."""
     one, other = chosen.T
-    apart = walks.positions[other] - walks.positions[one]
-    cosine, sine = np.cos(walks.yaws[one]), np.sin(walks.yaws[one])
-    right = cosine * apart[:, 0] - sine * apart[:, 2]
-    back = sine * apart[:, 0] + cosine * apart[:, 2]
-    return np.stack([-back, -right], 1)
+    apart = walks.poses[other, :3, 3] - walks.poses[one, :3, 3]
+    right, _, ahead = np.einsum("bij,bi->jb", walks.poses[one, :3, :3], apart)  # in a level camera's axes
+    return np.stack([ahead, -right], 1)
 
 
 class Reader(nn.Module):

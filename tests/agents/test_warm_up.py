@@ -1,4 +1,4 @@
-"""What an encoder learns from walks before rewards teach it anything."""
+"""What a policy learns from walks before rewards teach it anything."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from agents.bridge import BridgedVecEnv
 from agents.settings import TrainSettings
 from agents.warm_up import Walks, fit, loss, observed, pairs, targets, wander
 from agents.worlds import make_training
-from mirage_env import geometry
 from mirage_env.envs.actions import MOVE_FORWARD, STOP, TURN_LEFT
 from mirage_env.envs.observations import pointgoal
 from tests.agents.test_train import SMALL, weights
@@ -38,14 +37,12 @@ def walks() -> Walks:
 
 
 def test_walks_go_on_until_time_is_up(walks: Walks) -> None:
-    assert (
-        walks.observations["latent"].shape[0] == len(walks.positions) == len(walks.yaws) == len(walks.episodes) == 100
-    )
+    assert walks.observations["latent"].shape[0] == len(walks.poses) == len(walks.episodes) == 100
     assert "goal_latent" not in walks.observations
     # Four worlds of 25 steps, cut off after 20: eight episodes, one after the other in each world.
     assert np.bincount(walks.episodes).tolist() == [20] * 4 + [5] * 4
     assert walks.episodes[:80].tolist() == [0, 1, 2, 3] * 20
-    steps = np.linalg.norm(walks.positions[4:80] - walks.positions[:76], axis=1)
+    steps = np.linalg.norm(walks.poses[4:80, :3, 3] - walks.poses[:76, :3, 3], axis=1)
     assert steps.max() <= 0.25 + 1e-6
     assert steps.mean() > 0.02
     assert STOP not in walks.actions
@@ -56,15 +53,14 @@ def test_pairs_are_of_one_episode_and_half_of_them_near(walks: Walks) -> None:
     chosen = pairs(walks, 201, 0.4, np.random.default_rng(0))
     assert chosen.shape == (201, 2)
     assert np.array_equal(walks.episodes[chosen[:, 0]], walks.episodes[chosen[:, 1]])
-    apart = np.linalg.norm(walks.positions[chosen[:, 0]] - walks.positions[chosen[:, 1]], axis=1)
+    apart = np.linalg.norm(walks.poses[chosen[:, 0], :3, 3] - walks.poses[chosen[:, 1], :3, 3], axis=1)
     assert int((apart < 0.4).sum()) == 101
 
 
 def test_targets_are_where_a_goal_there_would_be(walks: Walks) -> None:
     chosen = pairs(walks, 50, 0.4, np.random.default_rng(1))
     for (one, other), (ahead, left) in zip(chosen, targets(walks, chosen), strict=True):
-        pose = geometry.camera_pose(walks.positions[one], float(walks.yaws[one]), 0.0)
-        distance, angle = pointgoal(pose, 0.0, walks.positions[other])
+        distance, angle = pointgoal(walks.poses[one], 0.0, walks.poses[other, :3, 3])
         assert math.hypot(ahead, left) == pytest.approx(distance, abs=1e-5)
         if distance > 1e-3:
             assert math.atan2(left, ahead) == pytest.approx(angle, abs=1e-3)
