@@ -29,6 +29,7 @@ from mirage_env.memory.rules import MemoryRules
 from mirage_env.models import weights
 from mirage_env.models.fingerprint import fingerprint
 from mirage_env.models.protocols import Codec, Denoiser, DepthModel, Sampling
+from mirage_env.models.recognition import Recognition
 from mirage_env.scale import floor_scale
 from mirage_env.state import KEPT, WorldState, as_kept
 
@@ -46,6 +47,7 @@ class WorldModel:
         new_memory: makes the empty memories of new worlds; None: a ``LatentMemory`` of float16 with its default rules.
         look_ahead: degrees by which a step turns towards what is unknown to imagine it in large pieces, see
             ``mirage_env.look_ahead``; 0: never.
+        recognition: by what latents surfaces are known again, see ``mirage_env.models.recognition``; None: not fitted.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class WorldModel:
         name: str = "custom",
         new_memory: Callable[[], SpatialMemory] | None = None,
         look_ahead: float = 30.0,
+        recognition: Recognition | None = None,
     ) -> None:
         if not 0 <= look_ahead < 90:
             raise ValueError(f"look_ahead must be from 0 to less than 90 degrees, got {look_ahead!r}")
@@ -71,6 +74,7 @@ class WorldModel:
         """Where the networks are, and the memories that a world makes by itself."""
         self.new_memory = new_memory or (lambda: LatentMemory(codec.channels, KEPT, self.device))
         self.look_ahead = look_ahead
+        self.recognition = recognition
 
     def with_memory(self, new_memory: Callable[[], SpatialMemory], name: str) -> WorldModel:
         """The same networks around another memory, to compare memories or to change the rules of one."""
@@ -91,11 +95,13 @@ class WorldModel:
             ValueError: a file is damaged, of a newer version or of another architecture.
         """
         parts = weights.load(name)
-        return cls(parts.codec, parts.depth_model, parts.denoiser, parts.denoiser_steps, str(name))
+        networks = parts.codec, parts.depth_model, parts.denoiser
+        return cls(*networks, parts.denoiser_steps, str(name), recognition=parts.recognition)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the folder that ``from_pretrained`` reads."""
-        weights.save(weights.Parts(self.codec, self.depth_model, self.denoiser, self.denoiser_steps), Path(folder))
+        networks = self.codec, self.depth_model, self.denoiser
+        weights.save(weights.Parts(*networks, self.denoiser_steps, self.recognition), Path(folder))
 
     @torch.no_grad()
     def start(
@@ -201,6 +207,20 @@ class WorldModel:
     def encode(self, image: Array) -> Array:
         """Latents (C, h, w) float32 of an image (H, W, 3) uint8 whose sides are multiples of the codec's stride."""
         return as_kept(self.codec.encode(from_uint8(np.array(image[None])).to(self.device)))[0].cpu().numpy()
+
+    @torch.no_grad()
+    def estimate_depth(self, latents: Array, intrinsics: Array, camera_height: float) -> tuple[Array, Array]:
+        """Depth (h, w) in metres and its expected relative error (h, w), from latents (C, h, w) alone.
+
+        Args:
+            latents: of a level camera's view.
+            intrinsics: of their grid (3, 3).
+            camera_height: metres above the floor.
+        """
+        seen = torch.as_tensor(latents, device=self.device)[None]
+        K = torch.as_tensor(intrinsics, dtype=torch.float32, device=self.device)[None]
+        depth, error = self.depth_model.estimate(seen, K, torch.zeros_like(seen[:, 0]))
+        return (depth[0] * (camera_height / DEFAULT_CAMERA_HEIGHT)).cpu().numpy(), error[0].cpu().numpy()
 
     def step(
         self, state: WorldState, pose: Any, imagine: Imagine = "new", threshold: float = 0.0

@@ -31,6 +31,7 @@ from mirage_env.simulators.base import Motion, Simulator, View
 from mirage_env.tasks import measures
 from mirage_env.tasks.episode import Episode
 from mirage_env.tasks.progress import Progress
+from mirage_env.tasks.surface_map import with_view
 from mirage_env.tasks.task import Task
 
 
@@ -92,7 +93,9 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         self.simulator = simulator
         self.task = task
         self.actions = actions
-        self.observations = make_observations(observations, task, layout_of(simulator), flatten)
+        layout = layout_of(simulator)
+        self.observations = make_observations(observations, task, layout, flatten)
+        self._recognition = layout.recognition
         self.action_space = actions.space
         self.observation_space = self.observations.space
         self.render_mode = render_mode
@@ -268,7 +271,7 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
         with self.randomiser.equipped(snapshot.progress.seed):
             self._view = self.simulator.restore(snapshot.world)
         progress = snapshot.progress
-        self._progress = self._remembering(progress) if progress.floor is None else progress
+        self._progress = self._remembering(progress, only_missing=True)
         if listed is not None:
             self._playing, self._turn = listed.playing, listed.turn
         self.np_random.bit_generator.state = copy.deepcopy(snapshot.generator)
@@ -333,13 +336,21 @@ class NavigationEnv(gymnasium.Env[Any, Any]):
             raise ResetNeeded("no episode has begun; call reset()")
         return self._progress
 
-    def _remembering(self, now: Progress) -> Progress:
-        """With the floor that the present view shows, where that is observed."""
-        if "local_map" not in self.observations.keys:
+    def _remembering(self, now: Progress, only_missing: bool = False) -> Progress:
+        """With what the present view shows of floor and surfaces, where these are observed (and not known at all)."""
+        keys, recognition = self.observations.keys, self._recognition
+        floor = "local_map" in keys and not (only_missing and now.floor is not None)
+        surfaces = "goal_place" in keys and not (only_missing and now.surfaces is not None)
+        if not floor and not surfaces:
             return now
         assert self._view is not None
         sensed, camera = self.randomiser.sensed(self._view.pose, now), self.simulator.camera
-        return dataclasses.replace(now, floor=remembered(now.floor, self._view, sensed, camera))
+        if floor:
+            now = dataclasses.replace(now, floor=remembered(now.floor, self._view, sensed, camera))
+        if surfaces and recognition is not None:
+            seen = with_view(now.surfaces, self._view, sensed, camera, recognition)
+            now = dataclasses.replace(now, surfaces=seen)
+        return now
 
     def _succeeded(self) -> bool:
         return self.task.succeeded(self._episode())

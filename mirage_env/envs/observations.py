@@ -13,6 +13,9 @@
     pose       (4, 4) float32     T_start_camera: the camera in the frame of the episode's first camera
     local_map  (3, 32, 32) uint8  what the agent remembers of the floor around it, 8 m square, itself in the middle and
                                   looking up: floor that it saw, what stands there, where it was. See ``local_map``
+    goal_place (3,) float32       where in what it has seen its goal's picture was taken: distance, angle (as in
+                                  pointgoal), and the probability that this is right within 1 m; zeros while nothing
+                                  speaks for any place; of ImageNav. See ``mirage_env.tasks.goal_place``
     odometry   (3,) float32       what the last step did, in the floor plane: metres ahead, metres to the left, radians
                                   to the left; zeros where the agent was blocked, and before the first step
 
@@ -33,6 +36,8 @@ from gymnasium import spaces
 from mirage_env import geometry
 from mirage_env.envs.local_map import SHAPE, local_map
 from mirage_env.geometry import Array
+from mirage_env.models.recognition import Recognition
+from mirage_env.tasks.goal_place import Picture, place_of
 from mirage_env.tasks.progress import Progress
 from mirage_env.tasks.task import Task
 
@@ -50,12 +55,16 @@ class Layout(NamedTuple):
         channels: of latents; None without a model.
         grid: height and width of the latent grid in cells; None without a model.
         encode: the model's, an image (H, W, 3) uint8 to its latents (C, h, w); None without a model.
+        recognition: the model's; None without one.
+        surfaces: of an image (H, W, 3) uint8 that the agent's camera took; None without ``recognition``.
     """
 
     resolution: int
     channels: int | None = None
     grid: int | None = None
     encode: Callable[[Array], Array] | None = None
+    recognition: Recognition | None = None
+    surfaces: Callable[[Array], Picture] | None = None
 
 
 class Moment(NamedTuple):
@@ -135,16 +144,37 @@ def _imagegoal(moment: Moment) -> Array:
     return np.array(moment.episode.state.image)
 
 
-def _goal_latent(encode: Callable[[Array], Array] | None) -> Callable[[Moment], Array]:
-    """Reads latents of the goal image, which are encoded when an episode's first observation asks for them."""
-    assert encode is not None
-    known: list[tuple[Array, Array]] = []
+def _of_goal_image(found: Callable[[Array], Any]) -> Callable[[Moment], Any]:
+    """Reads what is found in the goal image, when an episode's first observation asks for it."""
+    known: list[tuple[Array, Any]] = []
 
-    def read(moment: Moment) -> Array:
+    def read(moment: Moment) -> Any:
         image = moment.episode.state.image
         if not known or known[0][0] is not image:
-            known[:] = [(image, np.clip(encode(image), -MAX_LATENT, MAX_LATENT, dtype=np.float32))]
-        return known[0][1].copy()
+            known[:] = [(image, found(image))]
+        return known[0][1]
+
+    return read
+
+
+def _goal_latent(layout: Layout) -> Callable[[Moment], Array]:
+    assert layout.encode is not None
+    latents = _of_goal_image(layout.encode)
+    return lambda moment: np.clip(latents(moment), -MAX_LATENT, MAX_LATENT, dtype=np.float32)
+
+
+def _goal_place(layout: Layout) -> Callable[[Moment], Array]:
+    recognition = layout.recognition
+    assert layout.surfaces is not None and recognition is not None
+    surfaces = _of_goal_image(layout.surfaces)
+
+    def read(moment: Moment) -> Array:
+        assert moment.episode.surfaces is not None
+        place = place_of(surfaces(moment), moment.episode.surfaces, recognition)
+        if place is None:
+            return np.zeros(3, dtype=np.float32)
+        there = np.array([place.position[0], 0.0, place.position[1]])
+        return np.append(pointgoal(moment.pose, moment.camera_height, there), np.float32(place.trust))
 
     return read
 
@@ -194,6 +224,11 @@ def _local_map_box(layout: Layout) -> spaces.Box:
     return spaces.Box(0, 1, SHAPE, np.uint8)
 
 
+def _goal_place_box(layout: Layout) -> spaces.Box:
+    high = np.array([MAX_DISTANCE, math.pi, 1.0], dtype=np.float32)
+    return spaces.Box(np.array([0.0, -high[1], 0.0], dtype=np.float32), high, dtype=np.float32)
+
+
 def _odometry_box(layout: Layout) -> spaces.Box:
     high = np.array([MAX_DISTANCE, MAX_DISTANCE, math.pi], dtype=np.float32)
     return spaces.Box(-high, high, dtype=np.float32)
@@ -211,10 +246,15 @@ _KEYS: dict[str, tuple[Callable[[Layout], spaces.Box], Callable[[Moment], Array]
     "local_map": (_local_map_box, _local_map),
     "odometry": (_odometry_box, _odometry),
 }
-KEYS = (*_KEYS, "goal_latent")
+_OF_GOAL_IMAGES: dict[str, tuple[Callable[[Layout], spaces.Box], Callable[[Layout], Callable[[Moment], Array]]]] = {
+    "goal_latent": (_latent_box, _goal_latent),
+    "goal_place": (_goal_place_box, _goal_place),
+}
+"""Whose readers are made for one environment: they keep what they found in a picture."""
+KEYS = (*_KEYS, *_OF_GOAL_IMAGES)
 MEMORY_KEYS = frozenset({"memory", "visible"})
-LATENT_KEYS = MEMORY_KEYS | {"latent", "goal_latent"}
-GOAL_IMAGE_KEYS = frozenset({"imagegoal", "goal_latent"})
+LATENT_KEYS = MEMORY_KEYS | {"latent", *_OF_GOAL_IMAGES}
+GOAL_IMAGE_KEYS = frozenset({"imagegoal", *_OF_GOAL_IMAGES})
 IMAGE_KEYS = frozenset({"rgb", "imagegoal"})
 
 
@@ -265,10 +305,14 @@ def make_observations(names: str | Sequence[str], task: Task, layout: Layout, fl
     without = LATENT_KEYS & set(keys)
     if without and layout.channels is None:
         raise ValueError(f"{', '.join(sorted(without))} need a world model; the simulator must have one")
+    if "goal_place" in keys and layout.recognition is None:
+        raise ValueError(
+            "goal_place needs a world model that was fitted by what surfaces are known again, such as tiny; see "
+            "mirage_env.training.recognition"
+        )
     flat = set(keys) - IMAGE_KEYS if flatten else set()
-    known = dict(_KEYS)
-    if "goal_latent" in keys:
-        known["goal_latent"] = (_latent_box, _goal_latent(layout.encode))
+    made = {key: (box, reader(layout)) for key, (box, reader) in _OF_GOAL_IMAGES.items() if key in keys}
+    known = _KEYS | made
     boxes = {key: known[key][0](layout) for key in keys}
     boxes = {key: _flat_box(box) if key in flat else box for key, box in boxes.items()}
     readers = {key: _flattened(known[key][1]) if key in flat else known[key][1] for key in keys}

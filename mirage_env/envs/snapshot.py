@@ -16,6 +16,7 @@ from mirage_env.envs.worlds import is_imagined
 from mirage_env.simulators.base import Simulator
 from mirage_env.tasks.known_floor import KnownFloor
 from mirage_env.tasks.progress import Progress
+from mirage_env.tasks.surface_map import SurfaceMap
 from mirage_env.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 FORMAT = "mirage_env.NavigationEnv"
 VERSION = 1
 
-_TASK, _FLOOR = "task.", "floor."
+_TASK, _FLOOR, _SURFACES = "task.", "floor.", "surfaces."
 
 
 class EnvSnapshot(NamedTuple):
@@ -67,6 +68,9 @@ def save_snapshot(snapshot: EnvSnapshot, path: str | Path) -> None:
         tensors |= {f"{_TASK}{name}": torch.tensor(value) for name, value in kept.items()}
     if snapshot.progress.floor is not None:
         tensors |= {f"{_FLOOR}{name}": torch.tensor(value) for name, value in snapshot.progress.floor.arrays().items()}
+    if snapshot.progress.surfaces is not None:
+        kept = snapshot.progress.surfaces._asdict()
+        tensors |= {f"{_SURFACES}{name}": torch.tensor(value) for name, value in kept.items()}
     if snapshot.listed is not None:
         told["listed"] = snapshot.listed
     if snapshot.randomisation != NOTHING:
@@ -96,12 +100,13 @@ def load_snapshot(
         camera = randomiser.camera(int(told["progress"].get("seed", 0)))
         world = snapshot_from_tensors(tensors, told["world"], cast("ImaginedSimulator", simulator), camera)
         listed = resumed(told.get("listed"), playlist)
-        kept, floor = (
+        kept, floor, surfaces = (
             {name.removeprefix(part): t.numpy() for name, t in tensors.items() if name.startswith(part)}
-            for part in (_TASK, _FLOOR)
+            for part in (_TASK, _FLOOR, _SURFACES)
         )
         known = KnownFloor.of_arrays(floor) if floor else None
-        progress = Progress.from_numbers(told["progress"], task.loaded(kept), known)
+        seen = SurfaceMap.of_arrays(surfaces) if surfaces else None
+        progress = Progress.from_numbers(told["progress"], task.loaded(kept), known, seen)
         return EnvSnapshot(world, progress, generator, task.name, listed, randomiser.settings)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} does not fit this environment, or is damaged: {error}") from error

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 from mirage_env import geometry
 from mirage_env.envs.observations import Layout
 from mirage_env.envs.options import ResetOptions
+from mirage_env.geometry import Array
 from mirage_env.simulators.base import Camera, Simulator, View
 from mirage_env.simulators.rooms.splits import SPLITS
 from mirage_env.simulators.tour import Tour
+from mirage_env.tasks.goal_place import Picture, picture_in
 
 if TYPE_CHECKING:
     from mirage_env.simulators.imagined import ImaginedSimulator
@@ -173,7 +175,14 @@ def layout_of(simulator: Simulator) -> Layout:
     world, resolution = world_of(simulator), simulator.camera.resolution
     if world is None:
         return Layout(resolution)
-    return Layout(resolution, int(world.codec.channels), resolution // int(world.codec.stride), world.encode)
+    channels, grid, recognition = int(world.codec.channels), resolution // int(world.codec.stride), world.recognition
+    if recognition is None:
+        return Layout(resolution, channels, grid, world.encode)
+
+    def surfaces(image: Array) -> Picture:
+        return picture_in(world, image, simulator.camera)
+
+    return Layout(resolution, channels, grid, world.encode, recognition, surfaces)
 
 
 def _check_names(simulator: Any, imagine: str, start_depth: str) -> None:

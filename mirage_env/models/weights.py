@@ -1,8 +1,9 @@
 """Folders of weights: the bundled ones, local ones, and those on the Hugging Face hub.
 
 A folder holds ``mirage.json`` (format, which classes, denoiser steps) and one diffusers folder per part: ``codec``,
-``depth_model``, ``denoiser``. Only safetensors are read, and only classes named in ``CLASSES`` are made: nothing is
-executed. Parameters are float16 on disk, to keep the package small, and float32 in use.
+``depth_model``, ``denoiser``; and ``recognition.safetensors``, where it was fitted by what surfaces are known again.
+Only safetensors are read, and only classes named in ``CLASSES`` are made: nothing is executed. Parameters are float16 on
+disk, to keep the package small, and float32 in use.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from torch import Tensor, nn
 
 from mirage_env.files import atomic_write, writable_folder
 from mirage_env.models.protocols import Codec, Denoiser, DepthModel
+from mirage_env.models.recognition import FILE as RECOGNITION
+from mirage_env.models.recognition import Recognition, load_recognition, save_recognition
 from mirage_env.models.tiny import TinyCodec, TinyDenoiser, TinyDepth
 
 FORMAT = "mirage_env.WorldModel"
@@ -40,6 +43,7 @@ class Parts:
     depth_model: DepthModel
     denoiser: Denoiser
     denoiser_steps: int = 1
+    recognition: Recognition | None = None
 
 
 def bundled() -> list[str]:
@@ -91,6 +95,7 @@ def load(name: str | Path) -> Parts:
         cast(DepthModel, parts["depth_model"]),
         cast(Denoiser, parts["denoiser"]),
         steps,
+        load_recognition(folder, next(iter(channels.values()))),
     )
 
 
@@ -141,6 +146,10 @@ def save(parts: Parts, folder: Path) -> None:
         getattr(parts, part).save_config(writable_folder(folder / part))
         with atomic_write(folder / part / WEIGHTS) as path:
             save_file(tensors[part], path, {"format": "pt"})
+    if parts.recognition is not None:
+        save_recognition(parts.recognition, folder)
+    else:
+        (folder / RECOGNITION).unlink(missing_ok=True)
     with atomic_write(folder / "mirage.json") as path:
         path.write_text(json.dumps(settings, indent=1))
 

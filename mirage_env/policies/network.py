@@ -9,6 +9,7 @@ Inputs are batches of what environments observe with ``flatten=False``, images w
     depth                (B, H, W)         nearest, mean and farthest of each cell
     local_map            (B, 3, S, S)      a small trunk of its own, and where the goal lies on it
     pointgoal            (B, 2)            distances in four scales, cosine and sine
+    goal_place           (B, 3)            the same in three scales, and how far it may be trusted
     pose                 (B, 4, 4)         place in the floor plane, cosine and sine of the heading
     odometry             (B, 3)            in units of a step ahead and of a turn, and whether it is nothing
 """
@@ -38,8 +39,10 @@ LATENTS = ("latent", "memory", "goal_latent")
 COMPARED = ("latent", "goal_latent")
 MAPS = (*IMAGES, *LATENTS, "visible", "depth")
 LOCAL_MAP = "local_map"
-VECTORS = {"pointgoal": 6, "pose": 4, "odometry": 4}
+VECTORS = {"pointgoal": 6, "goal_place": 9, "pose": 4, "odometry": 4}
 """Observations that are no maps, and how many features each becomes."""
+ON_MAP = {"pointgoal", "goal_place"}
+"""Those that tell of a place, which is shown on the local map."""
 
 
 class Encoder(nn.Module):
@@ -73,7 +76,7 @@ class Encoder(nn.Module):
         self.floor = None
         if LOCAL_MAP in shapes:
             layers, side, _ = shapes[LOCAL_MAP]
-            self.floor = _trunk(int(layers) + ("pointgoal" in shapes), ((16, 2), (32, 2), (32, 2)))
+            self.floor = _trunk(int(layers) + len(ON_MAP & shapes.keys()), ((16, 2), (32, 2), (32, 2)))
             seen += 32 * math.ceil(int(side) / 8) ** 2
         self.joint = nn.Sequential(nn.Linear(seen + sum(VECTORS[key] for key in self.vectors), width), nn.ReLU())
 
@@ -86,8 +89,8 @@ class Encoder(nn.Module):
             parts.insert(0, self.trunk(torch.cat(maps, 1)))
         if self.floor is not None:
             floor = observations[LOCAL_MAP].float()
-            if "pointgoal" in self.vectors:
-                floor = torch.cat([floor, _goal_on_map(observations["pointgoal"].float(), floor.shape[-1])], 1)
+            goals = [observations[key].float() for key in self.vectors if key in ON_MAP]
+            floor = torch.cat([floor, *(_goal_on_map(goal, floor.shape[-1]) for goal in goals)], 1)
             parts.insert(0, self.floor(floor))
         return self.joint(torch.cat(parts, 1))
 
@@ -174,14 +177,18 @@ def _trunk(channels: int, layers: Sequence[tuple[int, int]]) -> nn.Sequential:
     return nn.Sequential(*modules, nn.Flatten())
 
 
-def _goal_on_map(pointgoal: Tensor, side: int) -> Tensor:
-    """A spot (B, 1, S, S) where the goal lies on the local map, at its border if it lies beyond."""
+def _goal_on_map(goal: Tensor, side: int) -> Tensor:
+    """A spot (B, 1, S, S) where the goal (B, 2), or one that is trusted so far (B, 3), lies on the local map.
+
+    It lies at the border of the map if the goal is beyond, and is as bright as the goal is trusted.
+    """
     reach = 0.5 * side * MAP_CELL
-    distance, angle = pointgoal[:, 0].clamp(max=reach - MAP_CELL), pointgoal[:, 1]
-    across = (torch.arange(side, device=pointgoal.device) + 0.5) * MAP_CELL - reach
+    distance, angle = goal[:, 0].clamp(max=reach - MAP_CELL), goal[:, 1]
+    across = (torch.arange(side, device=goal.device) + 0.5) * MAP_CELL - reach
     down = (across + (distance * angle.cos())[:, None]).square()
     right = (across + (distance * angle.sin())[:, None]).square()
-    return torch.exp(-(down[:, :, None] + right[:, None, :]) / (2 * (2 * MAP_CELL) ** 2))[:, None]
+    spot = torch.exp(-(down[:, :, None] + right[:, None, :]) / (2 * (2 * MAP_CELL) ** 2))[:, None]
+    return spot * goal[:, 2, None, None, None] if goal.shape[1] == 3 else spot
 
 
 def _likeness(one: Tensor, other: Tensor) -> Tensor:
@@ -234,6 +241,11 @@ def _vector(key: str, seen: Tensor) -> Tensor:
         # The last is steep where a few centimetres decide whether to stop.
         scales = (far, torch.log1p(distance), torch.exp(-2.0 * distance), 2.0 * near - 2.0)
         return torch.stack([*scales, angle.cos(), angle.sin()], 1)
+    if key == "goal_place":
+        distance, angle, trust = seen.unbind(1)
+        way = torch.stack([angle.cos(), angle.sin(), torch.exp(-distance)], 1)
+        scales = torch.stack([distance.clamp(max=MAX_SIGHT) / MAX_SIGHT, torch.log1p(distance), trust], 1)
+        return torch.cat([scales, way, trust[:, None] * way], 1)
     if key == "odometry":
         still = torch.exp(-20.0 * seen.abs().sum(1, keepdim=True))
         return torch.cat([4.0 * seen[:, :2], 6.0 * seen[:, 2:], still], 1)

@@ -11,6 +11,7 @@ import numpy as np
 
 from mirage_env.geometry import Array
 from mirage_env.tasks.known_floor import KnownFloor
+from mirage_env.tasks.surface_map import SurfaceMap
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +33,7 @@ class Progress:
         seed: of the episode: what is imagined in it, and what is random in its steps, follows from it.
         left_pose: T_world_camera (4, 4) float32 of the view before the last step; None before the first.
         floor: what the agent knows of the floor, where that is observed.
+        surfaces: which surfaces it has seen, where its goal's place is observed.
     """
 
     goal: Array | None
@@ -49,6 +51,7 @@ class Progress:
     seed: int = 0
     left_pose: Array | None = None
     floor: KnownFloor | None = None
+    surfaces: SurfaceMap | None = None
 
     @classmethod
     def begun(
@@ -78,12 +81,18 @@ class Progress:
         )
 
     def to_numbers(self) -> dict[str, Any]:
-        """Plain lists and numbers by name, for files; all but the task's state and the known floor."""
-        told = {name: value for name, value in vars(self).items() if name not in ("state", "floor")}
+        """Plain lists and numbers by name, for files; all but the task's state and what the agent remembers."""
+        told = {name: value for name, value in vars(self).items() if name not in ("state", "floor", "surfaces")}
         return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in told.items()}
 
     @classmethod
-    def from_numbers(cls, numbers: dict[str, Any], state: Any = None, floor: KnownFloor | None = None) -> Progress:
+    def from_numbers(
+        cls,
+        numbers: dict[str, Any],
+        state: Any = None,
+        floor: KnownFloor | None = None,
+        surfaces: SurfaceMap | None = None,
+    ) -> Progress:
         """What ``to_numbers`` took apart, with the rest; ValueError, TypeError or KeyError if it is damaged."""
         goal = numbers["goal"]
         arrays = {
@@ -93,4 +102,4 @@ class Progress:
         }
         if numbers.get("left_pose") is not None:
             arrays["left_pose"] = np.array(numbers["left_pose"], dtype=np.float32).reshape(4, 4)
-        return cls(**(numbers | arrays), state=state, floor=floor)
+        return cls(**(numbers | arrays), state=state, floor=floor, surfaces=surfaces)
