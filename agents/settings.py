@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mirage_env.envs.observations import KEYS
-from mirage_env.policies.network import COMPARED
 from mirage_env.tasks.image_nav import ImageNav
 from mirage_env.tasks.point_nav import PointNav
 
@@ -17,12 +16,10 @@ TASKS = {"pointnav": "PointNav", "imagenav": "ImageNav", "explore": "Explore"}
 NEAREST_GOALS = {"pointnav": PointNav.min_distance, "imagenav": ImageNav.min_distance}
 OBSERVATIONS = {
     "pointnav": ("depth", "pointgoal", "odometry"),
-    "imagenav": ("latent", "goal_latent", "odometry"),
+    "imagenav": ("goal_place", "local_map", "depth", "odometry"),
     "explore": ("depth", "local_map", "odometry"),
 }
 """What agents look at unless they are told otherwise."""
-WARMED = frozenset({*COMPARED, "memory", "visible", "depth", "odometry"})
-"""What an agent that warms up may look at: nothing that tells of a goal but its latents, and no pictures."""
 IMAGINED = {"start_depth": "true", "num_start_views": 4, "obstacles": "sure", "imagine_threshold": 0.05}
 """How worlds to learn in are imagined unless ``env`` says otherwise: the room around the start is seen, with its depth,
 and what is imagined beyond is in the way only where there is little doubt, so that goals can be reached as in truth.
@@ -64,8 +61,6 @@ class TrainSettings:
             the task allows from half of it on. 0: no such schedule.
         failure_cost: what it costs in training to call stop elsewhere than at the goal. Where goals are hard to find,
             agents otherwise learn to stop before they learn to arrive.
-        warm_up: steps of wandering, beside ``steps``, from whose views the agent learns first how two views lie to each
-            other, and to stop where they are near; for PPO with ``latent`` and ``goal_latent``. See ``agents.warm_up``.
     """
 
     task: str = "pointnav"
@@ -101,7 +96,6 @@ class TrainSettings:
     stop_bias: float = -2.0
     near_first: float = 0.0
     failure_cost: float = 0.0
-    warm_up: int = 0
 
     def __post_init__(self) -> None:
         _one_of("task", self.task, TASKS)
@@ -110,7 +104,7 @@ class TrainSettings:
             _whole(name, getattr(self, name), 1)
         for name in ("rollout", "epochs", "buffer", "width", "memory", "max_episode_steps", "evaluation_max_steps"):
             _whole(name, getattr(self, name), 1)
-        for name in ("seed", "homes", "warm_up"):
+        for name in ("seed", "homes"):
             _whole(name, getattr(self, name), 0)
         if not self.learning_rate > 0 or not 0 < self.gamma <= 1 or not 0 <= self.gae_lambda <= 1:
             raise ValueError("learning_rate must be above 0, gamma in (0, 1] and gae_lambda in [0, 1]")
@@ -128,13 +122,6 @@ class TrainSettings:
             raise ValueError('sac needs continuous actions; train it with actions="velocity", or choose ppo or dqn')
         if self.algorithm == "dqn" and self.actions != "discrete":
             raise ValueError('dqn needs discrete actions; train it with actions="discrete", or choose ppo or sac')
-        fits = self.algorithm == "ppo" and self.actions == "discrete"
-        seen = set(self.observations)
-        if self.warm_up and not (fits and set(COMPARED) <= seen <= WARMED):
-            raise ValueError(
-                "warm_up is for ppo with discrete actions and observations latent and goal_latent, and none but "
-                f"{', '.join(sorted(WARMED))}"
-            )
         reserved = {"simulator", "scenes", "observations", "actions", "flatten", "max_episode_steps", "autoreset_mode"}
         taken = sorted(reserved & set(self.env))
         if taken:

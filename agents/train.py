@@ -24,7 +24,6 @@ from agents.judge import Judge
 from agents.legs import Legs
 from agents.run_folder import RunFolder
 from agents.settings import ALGORITHMS, TASKS, TrainSettings
-from agents.warm_up import warm_up
 from agents.worlds import keep_ready, make_training
 
 
@@ -49,8 +48,6 @@ def train(folder: str | Path, settings: TrainSettings, progress: bool = True, fi
         run = RunFolder(Path(folder), settings)
         agent = make_algorithm(settings, worlds)
         run.resume(agent)
-        if settings.warm_up and not agent.num_timesteps:
-            warm_up(agent.policy, bridge, settings)
         agent.set_logger(run.logger(agent.num_timesteps))
         left = settings.steps - agent.num_timesteps
         with tqdm(

@@ -2,8 +2,8 @@
 
 A folder holds ``mirage.json`` (format, which classes, denoiser steps) and one diffusers folder per part: ``codec``,
 ``depth_model``, ``denoiser``; and ``recognition.safetensors``, where it was fitted by what surfaces are known again.
-Only safetensors are read, and only classes named in ``CLASSES`` are made: nothing is executed. Parameters are float16 on
-disk, to keep the package small, and float32 in use.
+Only safetensors are read, and only classes named in ``CLASSES`` are made: nothing is executed. Parameters are float16
+on disk, to keep the package small, and float32 in use.
 """
 
 from __future__ import annotations

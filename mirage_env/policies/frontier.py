@@ -67,9 +67,9 @@ class FrontierPolicy:
             # The floor below the first picture is not worth turning round for: it is seen in passing.
             known = settle(nothing_known(position[1]), position, float(position[1]), _blind(camera))
             self._evidence = evidence.nothing(position[1])
-        sight, goal = sighted(env.view, camera), env.goal
+        sight, goal = sighted(env.view, camera), self._goal(obs, position, yaw)
         known = self._after_bump(told(known, sight, env.view.pose), position)
-        if goal is not None:
+        if env.goal is not None:
             self._evidence = evidence.weighed(self._evidence, sight)
         if goal is not None and math.dist(goal[::2], position[::2]) <= self.stop_within:
             return STOP
@@ -81,6 +81,10 @@ class FrontierPolicy:
         action = STOP if self._way is None else self._follow(self._way, position, yaw)
         self._last = position, yaw, action
         return action
+
+    def _goal(self, obs: Any, position: Array, yaw: float) -> Array | None:
+        """Where it believes its goal to be (3,); None while it explores."""
+        return self.env.goal
 
     def _after_bump(self, known: KnownFloor, position: Array) -> KnownFloor:
         """With an obstacle where the last step was blocked."""

@@ -10,6 +10,7 @@ import gymnasium as gym
 
 from mirage_env.policies.base import POLICY_FILE, Policy
 from mirage_env.policies.frontier import FrontierPolicy
+from mirage_env.policies.seek import SeekPolicy
 from mirage_env.policies.shortest_path import ShortestPathFollower
 from mirage_env.policies.simple import ForwardPolicy, NoisyPolicy, RandomPolicy
 
@@ -18,16 +19,19 @@ _NAMED: dict[str, Callable[[gym.Env[Any, Any], int], Policy]] = {
     "forward": lambda env, seed: ForwardPolicy(env),
     "bounce": lambda env, seed: ForwardPolicy(env, bounces=True),
     "frontier": lambda env, seed: FrontierPolicy(env),
+    "seek": lambda env, seed: SeekPolicy(env),
     "shortest-path": lambda env, seed: ShortestPathFollower(env),
 }
 NAMES = tuple(_NAMED)
+NEEDED = {"seek": ("ImageNav", ("goal_place",))}
+"""The task of policies that are of one task alone, and the observations that they go by."""
 
 
 def make_policy(name: str | Path, env: gym.Env[Any, Any], seed: int = 0) -> Policy:
     """A policy for an environment.
 
     Args:
-        name: "random", "forward", "bounce", "frontier" or "shortest-path"; any of them with noise, such as
+        name: "random", "forward", "bounce", "frontier", "seek" or "shortest-path"; any of them with noise, such as
             "shortest-path:0.3", which acts by chance with this probability; or the folder of a learned policy.
         env: the environment in which it is to act.
         seed: of what it does by chance.

@@ -4,7 +4,6 @@ Inputs are batches of what environments observe with ``flatten=False``, images w
 
     rgb, imagegoal       (B, 3, H, W)      a strided stem brings them to the grid
     latent, memory, ...  (B, C, h, w)      as they are; the grid is theirs for the bundled model at 128 pixels
-    latent + goal_latent                   how far each cell's latents are from the nearest of the other view, too
     visible              (B, h, w)         a channel
     depth                (B, H, W)         nearest, mean and farthest of each cell
     local_map            (B, 3, S, S)      a small trunk of its own, and where the goal lies on it
@@ -36,7 +35,6 @@ MAX_SIGHT = 10.0
 
 IMAGES = ("rgb", "imagegoal")
 LATENTS = ("latent", "memory", "goal_latent")
-COMPARED = ("latent", "goal_latent")
 MAPS = (*IMAGES, *LATENTS, "visible", "depth")
 LOCAL_MAP = "local_map"
 VECTORS = {"pointgoal": 6, "goal_place": 9, "pose": 4, "odometry": 4}
@@ -69,8 +67,7 @@ class Encoder(nn.Module):
         self.stems = nn.ModuleDict({key: _stem() for key in self.maps if key in IMAGES})
         seen = 0
         if self.maps:
-            self.compares = set(COMPARED) <= set(self.maps)
-            channels = sum(_channels(key, shapes[key]) for key in self.maps) + 2 * self.compares
+            channels = sum(_channels(key, shapes[key]) for key in self.maps)
             self.trunk = _trunk(channels, ((32, 1), (32, 2), (64, 2)))
             seen = 64 * (GRID // 4) ** 2
         self.floor = None
@@ -84,8 +81,6 @@ class Encoder(nn.Module):
         parts = [_vector(key, observations[key].float()) for key in self.vectors]
         if self.maps:
             maps = [self._map(key, observations[key].float()) for key in self.maps]
-            if self.compares:
-                maps.append(_likeness(*(_on_grid(observations[key].float()) for key in COMPARED)))
             parts.insert(0, self.trunk(torch.cat(maps, 1)))
         if self.floor is not None:
             floor = observations[LOCAL_MAP].float()
@@ -189,17 +184,6 @@ def _goal_on_map(goal: Tensor, side: int) -> Tensor:
     right = (across + (distance * angle.sin())[:, None]).square()
     spot = torch.exp(-(down[:, :, None] + right[:, None, :]) / (2 * (2 * MAP_CELL) ** 2))[:, None]
     return spot * goal[:, 2, None, None, None] if goal.shape[1] == 3 else spot
-
-
-def _likeness(one: Tensor, other: Tensor) -> Tensor:
-    """How far each cell of one map (B, C, h, w) is from the nearest of the other, wherever that is, (B, 2, h, w).
-
-    Root of the mean square over channels; the first channel for the cells of ``one``, the second for those of
-    ``other``. What is seen from elsewhere has moved in the picture, which convolutions over few cells cannot follow.
-    """
-    cells, others = (maps.flatten(2).transpose(1, 2) for maps in (one, other))
-    apart = torch.cdist(cells, others) / one.shape[1] ** 0.5
-    return torch.stack([apart.amin(2), apart.amin(1)], 1).unflatten(2, one.shape[2:])
 
 
 def _channels(key: str, shape: Sequence[int]) -> int:

@@ -205,11 +205,10 @@ def _shifts(points: Array) -> Array:
 def _around(seen: SurfaceMap) -> tuple[Array, Array, Array]:
     """Means, what is known, and the corner of the part of the map in which something is known, with a margin."""
     known = seen.known
-    anywhere = known.any(0)
-    if not anywhere.any():
+    anywhere = np.argwhere(known.any(0))
+    if not len(anywhere):
         return seen.means, known, seen.corner
-    sides = [np.flatnonzero(line) for line in (anywhere.any(1), anywhere.any(0))]
-    low, high = (np.array([side[end] for side in sides]) for end in (0, -1))
+    low, high = anywhere.min(0), anywhere.max(0)
     part = (slice(None), *(slice(first, last + 1) for first, last in zip(low, high, strict=True)))
     around = ((0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN))
     means = seen._replace(sums=seen.sums[part]).means

@@ -97,7 +97,7 @@ def _directions(walks: list[Walk], rng: np.random.Generator) -> Array:
     within, between = (
         differences.T @ differences / max(1, len(differences)) for differences in map(np.concatenate, (same, other))
     )
-    if sum(map(len, same)) < 100 * len(within):
+    if sum(map(len, same)) < 20 * len(within):
         raise ValueError("the walks show too few surfaces twice; take longer or more of them")
     _, vectors = linalg.eigh(between, within)
     return np.ascontiguousarray(vectors[:, ::-1][:, :DIRECTIONS], dtype=np.float32)

@@ -48,7 +48,7 @@ def make(env_id: str, simulator: Any, world: WorldModel, **arguments: Any) -> gy
 def refusal(env_id: str, actions: str, key: str) -> str | None:
     """What the message says about a combination that makes no sense."""
     task = env_id.removeprefix("Mirage/").removesuffix("-v0")
-    if key in ("imagegoal", "goal_latent") and task != "ImageNav":
+    if key in ("imagegoal", "goal_latent", "goal_place") and task != "ImageNav":
         return f"{key} is an observation of ImageNav"
     if task in ("FreeCamera", "Explore") and key == "pointgoal":
         return f"pointgoal needs a goal and {task} has none"

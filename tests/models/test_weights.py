@@ -65,7 +65,7 @@ def test_saving_twice_changes_nothing(folder: Path, tmp_path: Path) -> None:
 def test_the_folder_is_small_and_readable_by_diffusers(folder: Path) -> None:
     files = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
     parts = [f"{part}/{name}" for part in weights.PARTS for name in ("config.json", WEIGHTS)]
-    assert files == sorted([*parts, "mirage.json"])
+    assert files == sorted([*parts, "mirage.json", "recognition.safetensors"])
     tensors = load_file(folder / "denoiser" / WEIGHTS)
     exact = {"sketch.deviation"}
     assert {value.dtype for name, value in tensors.items() if name not in exact} == {torch.float16}

@@ -50,7 +50,7 @@ def test_the_sizes_of_steps_are_those_of_the_environment(env: NavigationEnv) -> 
 
 @pytest.mark.parametrize("name", ["oracle", "", "frontier-0.3"])
 def test_an_unknown_name_is_refused_with_the_valid_ones(name: str, env: NavigationEnv) -> None:
-    with pytest.raises(ValueError, match="valid are random, forward, bounce, frontier, shortest-path, these"):
+    with pytest.raises(ValueError, match="valid are random, forward, bounce, frontier, seek, shortest-path, these"):
         make_policy(name, env)
 
 
