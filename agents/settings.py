@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mirage_env.envs.observations import KEYS
+from mirage_env.policies.named import NAMES, NEEDED
+from mirage_env.policies.network import IMAGES
 from mirage_env.tasks.image_nav import ImageNav
 from mirage_env.tasks.point_nav import PointNav
 
@@ -20,6 +22,8 @@ OBSERVATIONS = {
     "explore": ("depth", "local_map", "odometry"),
 }
 """What agents look at unless they are told otherwise."""
+TEACHERS = {"pointnav": "frontier", "imagenav": "seek", "explore": "frontier"}
+"""Whom agents imitate unless they are told otherwise, if they imitate."""
 IMAGINED = {"start_depth": "true", "num_start_views": 4, "obstacles": "sure", "imagine_threshold": 0.05}
 """How worlds to learn in are imagined unless ``env`` says otherwise: the room around the start is seen, with its depth,
 and what is imagined beyond is in the way only where there is little doubt, so that goals can be reached as in truth.
@@ -61,6 +65,9 @@ class TrainSettings:
             the task allows from half of it on. 0: no such schedule.
         failure_cost: what it costs in training to call stop elsewhere than at the goal. Where goals are hard to find,
             agents otherwise learn to stop before they learn to arrive.
+        imitate: steps of a teacher, beside ``steps``, that the agent learns to do as first; for PPO with discrete
+            actions. See ``agents.imitate``.
+        teacher: the policy that it imitates, by name.
     """
 
     task: str = "pointnav"
@@ -96,6 +103,8 @@ class TrainSettings:
     stop_bias: float = -2.0
     near_first: float = 0.0
     failure_cost: float = 0.0
+    imitate: int = 0
+    teacher: str = ""
 
     def __post_init__(self) -> None:
         _one_of("task", self.task, TASKS)
@@ -104,7 +113,7 @@ class TrainSettings:
             _whole(name, getattr(self, name), 1)
         for name in ("rollout", "epochs", "buffer", "width", "memory", "max_episode_steps", "evaluation_max_steps"):
             _whole(name, getattr(self, name), 1)
-        for name in ("seed", "homes"):
+        for name in ("seed", "homes", "imitate"):
             _whole(name, getattr(self, name), 0)
         if not self.learning_rate > 0 or not 0 < self.gamma <= 1 or not 0 <= self.gae_lambda <= 1:
             raise ValueError("learning_rate must be above 0, gamma in (0, 1] and gae_lambda in [0, 1]")
@@ -122,10 +131,30 @@ class TrainSettings:
             raise ValueError('sac needs continuous actions; train it with actions="velocity", or choose ppo or dqn')
         if self.algorithm == "dqn" and self.actions != "discrete":
             raise ValueError('dqn needs discrete actions; train it with actions="discrete", or choose ppo or sac')
+        self._check_teacher()
         reserved = {"simulator", "scenes", "observations", "actions", "flatten", "max_episode_steps", "autoreset_mode"}
         taken = sorted(reserved & set(self.env))
         if taken:
             raise ValueError(f"{', '.join(taken)} cannot be given by env: settings of their own decide them")
+
+    def _check_teacher(self) -> None:
+        """Raises ValueError for what cannot be imitated, or learn so."""
+        if not self.teacher:
+            object.__setattr__(self, "teacher", TEACHERS[self.task])
+        if not self.imitate:
+            return
+        if self.algorithm != "ppo" or self.actions != "discrete":
+            raise ValueError("imitate is for ppo with discrete actions; leave it at 0 with others")
+        pictures = [key for key in self.observations if key in IMAGES]
+        if pictures:
+            raise ValueError(f"imitate is for observations without pictures; leave out {', '.join(pictures)}")
+        kind = self.teacher.partition(":")[0]
+        if kind not in NAMES:
+            raise ValueError(f"unknown teacher {self.teacher!r}; valid are {', '.join(NAMES)}, also with noise")
+        task, needed = NEEDED.get(kind, (TASKS[self.task], ()))
+        missing = [key for key in needed if key not in self.observations]
+        if task != TASKS[self.task] or missing:
+            raise ValueError(f"the teacher {self.teacher} is for {task} with the observations {', '.join(needed)}")
 
     def _check_goals(self) -> None:
         """Raises ValueError for what is asked of goals and cannot be had."""

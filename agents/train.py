@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from agents.algorithms import make_algorithm
 from agents.bridge import BridgedVecEnv
+from agents.imitate import imitate
 from agents.judge import Judge
 from agents.legs import Legs
 from agents.run_folder import RunFolder
@@ -48,6 +49,8 @@ def train(folder: str | Path, settings: TrainSettings, progress: bool = True, fi
         run = RunFolder(Path(folder), settings)
         agent = make_algorithm(settings, worlds)
         run.resume(agent)
+        if settings.imitate and not agent.num_timesteps:
+            imitate(agent.policy, bridge, settings)
         agent.set_logger(run.logger(agent.num_timesteps))
         left = settings.steps - agent.num_timesteps
         with tqdm(
@@ -96,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, help="the run's folder; the same command goes on in it")
     parser.add_argument("--seed", type=int, help="of everything (0)")
     parser.add_argument("--observations", nargs="+", type=str, help="what the agent looks at (by task)")
+    parser.add_argument("--teacher", help="whom the agent imitates first, with --imitate: seek, frontier (by task)")
     parser.add_argument("--actions", choices=("discrete", "velocity"), help="(discrete)")
     parser.add_argument("--scenes", nargs="+", help="a split of rooms, or scene files (train)")
     parser.add_argument("--evaluation-scenes", nargs="+", help="(val)")
