@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch.nn import functional
+from tqdm import trange
 
 from agents.bridge import BridgedVecEnv
 from agents.settings import TrainSettings
@@ -42,7 +43,9 @@ class Lessons(NamedTuple):
     returns: Array
 
 
-def lessons(worlds: BridgedVecEnv, teacher: str, steps: int, gamma: float, seed: int) -> Lessons:
+def lessons(
+    worlds: BridgedVecEnv, teacher: str, steps: int, gamma: float, seed: int, progress: bool = False
+) -> Lessons:
     """So many steps of a teacher, all worlds together.
 
     Args:
@@ -51,6 +54,7 @@ def lessons(worlds: BridgedVecEnv, teacher: str, steps: int, gamma: float, seed:
         steps: rounded up to whole steps of all worlds.
         gamma: of the returns.
         seed: of the worlds' episodes and of the steps aside.
+        progress: whether to show a bar.
     """
     rng = np.random.default_rng(seed)
     worlds.seed(seed)
@@ -59,7 +63,7 @@ def lessons(worlds: BridgedVecEnv, teacher: str, steps: int, gamma: float, seed:
     teachers = [make_policy(teacher, env, seed) for env in worlds.envs]
     count, kept = worlds.num_envs, dict[str, list[Array]]({key: [] for key in seen})
     actions, rewards, ends = [], [], []
-    for _ in range(-(-steps // count)):
+    for _ in trange(-(-steps // count), desc=f"steps of {teacher} in {count} worlds", disable=not progress):
         for key, views in kept.items():
             # Half the bits are plenty for features, and half the memory.
             views.append(seen[key].astype(np.float16) if seen[key].dtype == np.float32 else seen[key].copy())
@@ -104,7 +108,7 @@ def fit(policy: Any, shown: Lessons, seed: int) -> list[float]:
     return means
 
 
-def imitate(policy: Any, worlds: BridgedVecEnv, settings: TrainSettings) -> list[float]:
+def imitate(policy: Any, worlds: BridgedVecEnv, settings: TrainSettings, progress: bool = False) -> list[float]:
     """Let the settings' teacher walk in the worlds of a run and fit its policy; see ``fit`` for what it returns."""
-    shown = lessons(worlds, settings.teacher, settings.imitate, settings.gamma, settings.seed)
+    shown = lessons(worlds, settings.teacher, settings.imitate, settings.gamma, settings.seed, progress)
     return fit(policy, shown, settings.seed)

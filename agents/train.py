@@ -50,7 +50,7 @@ def train(folder: str | Path, settings: TrainSettings, progress: bool = True, fi
         agent = make_algorithm(settings, worlds)
         run.resume(agent)
         if settings.imitate and not agent.num_timesteps:
-            imitate(agent.policy, bridge, settings)
+            imitate(agent.policy, bridge, settings, progress)
         agent.set_logger(run.logger(agent.num_timesteps))
         left = settings.steps - agent.num_timesteps
         with tqdm(

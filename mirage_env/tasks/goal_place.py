@@ -133,9 +133,9 @@ def place_of(picture: Picture, seen: SurfaceMap, recognition: Recognition) -> Pl
 
 def search(picture: Picture, seen: SurfaceMap, recognition: Recognition) -> Found | None:
     """The place for which the most speaks; None while nothing speaks for any."""
-    means, known, corner = _around(seen)
-    if not len(picture.points) or not known.any():
+    if not len(picture.points) or not seen.known.any():
         return None
+    means, known, corner = _around(seen)
     shifts = _shifts(picture.points)
     scores = _compiled() or scores_plain
     scale = len(recognition.evidence) / float(recognition.farthest)
@@ -206,8 +206,6 @@ def _around(seen: SurfaceMap) -> tuple[Array, Array, Array]:
     """Means, what is known, and the corner of the part of the map in which something is known, with a margin."""
     known = seen.known
     anywhere = np.argwhere(known.any(0))
-    if not len(anywhere):
-        return seen.means, known, seen.corner
     low, high = anywhere.min(0), anywhere.max(0)
     part = (slice(None), *(slice(first, last + 1) for first, last in zip(low, high, strict=True)))
     around = ((0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN))

@@ -11,7 +11,6 @@ evidence by distance. Then places are searched for such pictures; how often the 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -28,15 +27,13 @@ from mirage_env import geometry
 from mirage_env.data.shards import list_shards, read_shard
 from mirage_env.frame import from_uint8
 from mirage_env.geometry import Array
-from mirage_env.models import weights
-from mirage_env.models.protocols import Codec, DepthModel
+from mirage_env.models.protocols import Codec
 from mirage_env.models.recognition import Recognition
 from mirage_env.simulators.base import Camera
 from mirage_env.tasks.goal_place import APART, Picture, picture_of, search, standing_at
 from mirage_env.tasks.surface_map import SurfaceMap, in_camera, sampled, with_view
+from mirage_env.world import WorldModel
 
-CANONICAL_HEIGHT = 1.25
-"""Metres over the floor of cameras to which depth models refer."""
 DIRECTIONS = 4
 """Of the bundled model's 16 channels; more of them told surfaces of new homes apart less well."""
 BINS = 48
@@ -67,8 +64,8 @@ class Walk(NamedTuple):
         return geometry.scale_intrinsics(self.camera.intrinsics, self.latents.shape[-1] / self.camera.resolution)
 
 
-def fit(walks: list[Walk], depth_model: DepthModel, seed: int = 0, progress: bool = False) -> Recognition:
-    """What tells surfaces apart in these walks.
+def fit(walks: list[Walk], world: WorldModel, seed: int = 0, progress: bool = False) -> Recognition:
+    """What tells surfaces apart in these walks, which the codec of ``world`` encoded.
 
     Raises:
         ValueError: they show too few surfaces twice.
@@ -76,7 +73,7 @@ def fit(walks: list[Walk], depth_model: DepthModel, seed: int = 0, progress: boo
     rng = np.random.default_rng(seed)
     directions = _directions(walks, rng)
     plain = Recognition(directions, np.zeros(1, np.float32), np.ones((), np.float32), np.zeros(4, np.float32))
-    pictures = [_pictures(walk, depth_model, plain, rng) for walk in tqdm(walks, "pictures", disable=not progress)]
+    pictures = [_pictures(walk, world, plain, rng) for walk in tqdm(walks, "pictures", disable=not progress)]
     known = plain._replace(**_evidence(walks, pictures, plain, rng))
     return known._replace(trust=_trust(walks, pictures, known, tqdm(range(len(walks)), "places", disable=not progress)))
 
@@ -121,22 +118,16 @@ def seen_twice(walk: Walk, one: int, two: int) -> tuple[Array, Array]:
 
 
 def _pictures(
-    walk: Walk, depth_model: DepthModel, recognition: Recognition, rng: np.random.Generator
+    walk: Walk, world: WorldModel, recognition: Recognition, rng: np.random.Generator
 ) -> list[tuple[int, Picture]]:
     """Some views of a walk's second half, and which they are."""
     chosen = np.sort(rng.choice(np.arange(len(walk.poses) // 2, len(walk.poses)), PICTURES, replace=False))
-    latents = walk.latents[chosen]
-    K = torch.from_numpy(walk.K).float().expand(len(chosen), 3, 3)
-    with torch.no_grad():
-        depth, error = depth_model.estimate(latents, K, torch.zeros_like(latents[:, 0]))
-    depth = depth * (walk.camera.height / CANONICAL_HEIGHT)
-    return [
-        (
-            int(view),
-            picture_of(latents[i].numpy(), depth[i].numpy(), error[i].numpy(), walk.K, walk.camera.height, recognition),
-        )
-        for i, view in enumerate(chosen)
-    ]
+    height, pictures = walk.camera.height, []
+    for view in map(int, chosen):
+        latents = walk.latents[view].numpy()
+        depth, error = world.estimate_depth(latents, walk.K, height)
+        pictures.append((view, picture_of(latents, depth, error, walk.K, height, recognition)))
+    return pictures
 
 
 def _map(
@@ -204,11 +195,11 @@ def _trust(
     return optimize.minimize(loss, np.zeros(4)).x.astype(np.float32)
 
 
-def read_walks(folders: Path | Sequence[Path], codec: Codec, limit: int | None = None) -> list[Walk]:
+def read_walks(folders: Path | Sequence[Path], codec: Codec) -> list[Walk]:
     """The walks of folders of shards, encoded."""
     walks = []
     for folder in [folders] if isinstance(folders, Path) else folders:
-        for path in list_shards(folder)[:limit]:
+        for path in list_shards(folder):
             shard = read_shard(path)
             with torch.no_grad():
                 latents = torch.cat(
@@ -233,14 +224,13 @@ def main(arguments: list[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     try:
-        parts = weights.load(given.model)
-        walks = read_walks(given.data, parts.codec)
-        recognition = fit(walks, parts.depth_model, progress=True)
-        weights.save(dataclasses.replace(parts, recognition=recognition), given.out)
+        world = WorldModel.from_pretrained(given.model)
+        world.recognition = fit(read_walks(given.data, world.codec), world, progress=True)
+        world.save_pretrained(given.out)
     except (ValueError, TypeError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    print(f"trust {np.round(recognition.trust, 2).tolist()}; wrote {given.out}")
+    print(f"wrote {given.out}")
     return 0
 
 

@@ -40,11 +40,11 @@ def test_surfaces_are_seen_twice_where_both_views_show_them(walks: list[Walk]) -
 
 def test_what_is_fitted_tells_surfaces_apart(walks: list[Walk]) -> None:
     world = exact_world()
-    found = fit(walks, world.depth_model)
+    found = fit(walks, world)
     assert found.directions.shape == (world.codec.channels, DIRECTIONS)
     assert found.evidence[0] > 0 > found.evidence[-5:].mean()
     assert all(np.isfinite(part).all() and part.dtype == np.float32 for part in found)
-    for one, other in zip(found, fit(walks, world.depth_model), strict=True):
+    for one, other in zip(found, fit(walks, world), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -52,7 +52,7 @@ def test_too_little_is_refused(walks: list[Walk]) -> None:
     few = walks[0]._replace(**{name: getattr(walks[0], name)[:12] for name in ("latents", "depth", "poses")})
     still = few._replace(depth=np.zeros_like(few.depth))
     with pytest.raises(ValueError, match="too few surfaces twice"):
-        fit([still], exact_world().depth_model)
+        fit([still], exact_world())
 
 
 def test_the_command_writes_a_model_with_it(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
