@@ -99,7 +99,9 @@ def test_info_describes_bundled_models(
     assert model["bytes"] == sum(p.stat().st_size for p in tmp_path.rglob("*.safetensors"))
     world = small_world()
     parts = (world.codec, world.depth_model, world.denoiser)
-    assert model["parameters"] == sum(v.numel() for part in parts for v in part.state_dict().values())  # type: ignore[attr-defined]
+    weighed = sum(v.numel() for part in parts for v in part.state_dict().values())  # type: ignore[attr-defined]
+    assert world.recognition is not None
+    assert model["parameters"] == weighed + sum(numbers.size for numbers in world.recognition)
     assert {"Mirage/PointNav-v0", "Mirage/FreeCamera-v0"} <= set(info["environments"])
     for part in ("wee: ", "A model that knows nothing.", "Mirage/PointNav-v0", "torch"):
         assert part in text
