@@ -178,19 +178,29 @@ def _on_storey(seen: SeenFloor, height: float) -> tuple[SeenFloor, int]:
     return SeenFloor(frozen(cells), seen.corner, frozen(np.append(seen.heights, height))), len(seen.heights)
 
 
+def with_room(grid: Array, corner: Array, low: Array, high: Array) -> tuple[Array, Array]:
+    """The same grid (N, H, W, ...) on a lattice, with room for the cells from low to high (excluded), and its corner.
+
+    Args:
+        grid: 0 where nothing is known.
+        corner: (2,) int64, row and column on the lattice of grid[:, 0, 0].
+    """
+    first, last = low // _GROWTH * _GROWTH, -(-high // _GROWTH) * _GROWTH
+    count, height, width, *rest = grid.shape
+    if not grid.size:
+        return np.zeros((count, *(last - first), *rest), grid.dtype), first
+    end = corner + (height, width)
+    first, last = np.minimum(first, corner), np.maximum(last, end)
+    if (first == corner).all() and (last == end).all():
+        return grid, corner
+    around = zip((corner - first).tolist(), (last - end).tolist(), strict=True)
+    return np.pad(grid, ((0, 0), *around, *((0, 0) for _ in rest))), first
+
+
 def _grown(seen: SeenFloor, low: Array, high: Array) -> SeenFloor:
     """The same floor on a grid that holds the lattice cells from low to high (excluded)."""
-    storeys, *shape = seen.cells.shape
-    first, last = low // _GROWTH * _GROWTH, -(-high // _GROWTH) * _GROWTH
-    if not seen.cells.size:
-        return seen._replace(cells=frozen(np.zeros((storeys, *(last - first)), seen.cells.dtype)), corner=frozen(first))
-    old, end = seen.corner, seen.corner + shape
-    first, last = np.minimum(first, old), np.maximum(last, end)
-    if (first == old).all() and (last == end).all():
-        return seen
-    before, after = old - first, last - end
-    cells = np.pad(seen.cells, ((0, 0), *zip(before.tolist(), after.tolist(), strict=True)))
-    return seen._replace(cells=frozen(cells), corner=frozen(first))
+    cells, corner = with_room(seen.cells, seen.corner, low, high)
+    return seen if cells is seen.cells else seen._replace(cells=frozen(cells), corner=frozen(corner))
 
 
 def frozen(array: Array) -> Array:

@@ -15,7 +15,7 @@ from mirage_env import geometry
 from mirage_env.geometry import Array
 from mirage_env.models.recognition import Recognition
 from mirage_env.simulators.base import Camera
-from mirage_env.tasks.seen_floor import STOREY, frozen
+from mirage_env.tasks.seen_floor import STOREY, frozen, with_room
 
 CELL = 0.2
 """Metres."""
@@ -23,8 +23,6 @@ LAYERS = (0.15, 0.9, 1.7)
 """Metres over the floor between the layers: floor, furniture, walls at the height of eyes, ceiling and what is high."""
 REACH = 5.0
 """Metres of depth up to which surfaces are kept: those beyond are seen too coarsely."""
-
-_GROWTH = 16
 
 
 class SurfaceMap(NamedTuple):
@@ -93,18 +91,18 @@ def added(known: SurfaceMap, points: Array, features: Array) -> SurfaceMap:
     if not len(points):
         return known
     at = np.floor(points[:, [2, 0]] / CELL).astype(np.int64)
-    known = _grown(known, at.min(0), at.max(0) + 1)
-    _, height, width, count = known.sums.shape
-    row, column = (at - known.corner).T
+    sums, corner = with_room(known.sums, known.corner, at.min(0), at.max(0) + 1)
+    sums = sums.copy() if sums is known.sums else sums
+    _, height, width, count = sums.shape
+    row, column = (at - corner).T
     cell = (layer_of(points[:, 1] - float(known.height)) * height + row) * width + column
     # The cells that are seen are few, and told once each: sums of bins are quicker than adding at places.
     places, which = np.unique(cell, return_inverse=True)
-    sums = known.sums.copy()
     flat = sums.reshape(-1, count)
     for k in range(count - 1):
         flat[places, k] += np.bincount(which, features[:, k], len(places)).astype(np.float32)
     flat[places, -1] += np.bincount(which, minlength=len(places)).astype(np.float32)
-    return known._replace(sums=frozen(sums))
+    return known._replace(sums=frozen(sums), corner=frozen(corner))
 
 
 def layer_of(heights: Array) -> Array:
@@ -121,17 +119,3 @@ def sampled(depth: Array, cells: int) -> Array:
     """Depth (H, W) at the pixels in the middle of so many cells per side."""
     step = depth.shape[0] // cells
     return depth[step // 2 :: step, step // 2 :: step]
-
-
-def _grown(known: SurfaceMap, low: Array, high: Array) -> SurfaceMap:
-    """The same on a grid that holds the lattice cells from low to high (excluded)."""
-    layers, *shape, count = known.sums.shape
-    first, last = low // _GROWTH * _GROWTH, -(-high // _GROWTH) * _GROWTH
-    if not known.sums.size:
-        return known._replace(sums=np.zeros((layers, *(last - first), count), np.float32), corner=frozen(first))
-    old, end = known.corner, known.corner + shape
-    first, last = np.minimum(first, old), np.maximum(last, end)
-    if (first == old).all() and (last == end).all():
-        return known
-    around = [(0, 0), *zip((old - first).tolist(), (last - end).tolist(), strict=True), (0, 0)]
-    return known._replace(sums=np.pad(known.sums, around), corner=frozen(first))
