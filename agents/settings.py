@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mirage_env.envs.observations import KEYS
-from mirage_env.policies.named import NAMES, NEEDED
+from mirage_env.policies.named import NAMES, needs
 from mirage_env.policies.network import IMAGES
 from mirage_env.tasks.image_nav import ImageNav
 from mirage_env.tasks.point_nav import PointNav
@@ -148,12 +148,11 @@ class TrainSettings:
         pictures = [key for key in self.observations if key in IMAGES]
         if pictures:
             raise ValueError(f"imitate is for observations without pictures; leave out {', '.join(pictures)}")
-        kind = self.teacher.partition(":")[0]
-        if kind not in NAMES:
+        if self.teacher.partition(":")[0] not in NAMES:
             raise ValueError(f"unknown teacher {self.teacher!r}; valid are {', '.join(NAMES)}, also with noise")
-        task, needed = NEEDED.get(kind, (TASKS[self.task], ()))
+        task, needed = needs(self.teacher)
         missing = [key for key in needed if key not in self.observations]
-        if task != TASKS[self.task] or missing:
+        if task not in (None, TASKS[self.task]) or missing:
             raise ValueError(f"the teacher {self.teacher} is for {task} with the observations {', '.join(needed)}")
 
     def _check_goals(self) -> None:

@@ -142,15 +142,15 @@ def _named(spec: str) -> Contestant:
     if "/" in spec:
         raise FileNotFoundError(f"there is no folder {spec}; give that of a trained policy, or the name of a known one")
     from mirage_env.envs.factory import make_image_nav, make_point_nav
-    from mirage_env.policies.named import NEEDED, make_policy
+    from mirage_env.policies.named import make_policy, needs
 
-    task, observations = NEEDED.get(spec.partition(":")[0], (None, None))
+    task, observations = needs(spec)
     # Made once in the plainest world, so that a wrong name is known before anything is walked.
     make_plain = make_point_nav if task is None else make_image_nav
     make_policy(
         spec, make_plain(simulator="rooms", scenes="toy", resolution=32, observations=observations or "pose"), 0
     )
-    return Contestant(spec, lambda env, seed: make_policy(spec, env, seed), task, observations)
+    return Contestant(spec, lambda env, seed: make_policy(spec, env, seed), task, observations or None)
 
 
 def _learned(folder: Path) -> Contestant:

@@ -23,8 +23,12 @@ _NAMED: dict[str, Callable[[gym.Env[Any, Any], int], Policy]] = {
     "shortest-path": lambda env, seed: ShortestPathFollower(env),
 }
 NAMES = tuple(_NAMED)
-NEEDED = {"seek": ("ImageNav", ("goal_place",))}
-"""The task of policies that are of one task alone, and the observations that they go by."""
+_NEEDS = {"seek": ("ImageNav", ("goal_place",))}
+
+
+def needs(name: str) -> tuple[str | None, tuple[str, ...]]:
+    """The one task that a known policy is for, or None, and the observations that it goes by; with noise or without."""
+    return _NEEDS.get(name.partition(":")[0], (None, ()))
 
 
 def make_policy(name: str | Path, env: gym.Env[Any, Any], seed: int = 0) -> Policy:
