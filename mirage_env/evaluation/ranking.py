@@ -14,7 +14,7 @@ from mirage_env.evaluation.contestants import Contestant, common_task, contestan
 from mirage_env.evaluation.evaluate_policy import load_model, walk_plans
 from mirage_env.evaluation.places import Place, file_name, keep_scenes, true_simulator
 from mirage_env.evaluation.ranking_plots import draw_ranking
-from mirage_env.evaluation.ranking_statistics import LEAST_POLICIES, compare
+from mirage_env.evaluation.ranking_statistics import LEAST_POLICIES, behind_best, compare
 from mirage_env.evaluation.ranking_text import describe_ranking
 from mirage_env.evaluation.trial import Trial, count_failures, plan_episodes
 from mirage_env.evaluation.trial_summary import summarise_trials, values
@@ -132,6 +132,10 @@ def compare_places(trials: Mapping[str, Mapping[str, Sequence[Trial]]], seed: in
     }
     tables = {place: {name: _table(by_policy, name) for name in names} for place, by_policy in trials.items()}
     compared = {place: compare(tables[place], tables["truth"], seed) for place in trials if place != "truth"}
+    for name in names:
+        behind = behind_best({place: tables[place][name] for place in compared}, tables["truth"][name], seed)
+        for place, estimate in behind.items():
+            compared[place]["measures"][name]["behind"] = estimate._asdict()
     for found in compared.values():
         if "agreement_by_policy" in found:
             found["agreement_by_policy"] = dict(zip(true, found["agreement_by_policy"], strict=True))

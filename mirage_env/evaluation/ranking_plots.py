@@ -12,6 +12,9 @@ from mirage_env.evaluation.places import file_name
 from mirage_env.evaluation.plots import BLUE, GREY, INK, RED, figure_with_axes, save_figure
 from mirage_env.evaluation.trial_summary import LABELS
 
+KINDS = {"pearson": (BLUE, 0.12), "spearman": (RED, -0.12)}
+"""Correlations that a figure of settings shows: their colours, and how far above the middle of a row they are."""
+
 
 def draw_ranking(folder: Path, data: Mapping[str, Any]) -> dict[str, str]:
     """Draw a scatter plot per setting, and of several settings one figure; file names by what they show."""
@@ -70,16 +73,20 @@ def _settings(data: Mapping[str, Any]) -> Any:
     settings, names = list(data["settings"]), data["measures"]
     figure, axes = figure_with_axes(3.6 * len(names) + 2.0, 1.6 + 0.42 * len(settings), columns=len(names))
     rows = np.arange(len(settings))[::-1]
+    known = [
+        found[key]["low"] for by in data["settings"].values() for found in by["measures"].values() for key in KINDS
+    ]
+    least = min([0.0, *(low for low in known if low is not None and np.isfinite(low))])
     for ax, name in zip(axes, names, strict=True):
         for row, setting in zip(rows, settings, strict=True):
-            for key, colour, shift in (("pearson", BLUE, 0.12), ("spearman", RED, -0.12)):
+            for key, (colour, shift) in KINDS.items():
                 found = data["settings"][setting]["measures"][name][key]
                 if found["why"]:
                     continue
                 ax.plot([found["low"], found["high"]], [row + shift] * 2, color=colour, linewidth=1.6, alpha=0.5)
                 label = key.capitalize() if row == rows[0] else None
                 ax.plot(found["value"], row + shift, "o", color=colour, markersize=5, label=label)
-        ax.set_xlim(-1.05, 1.05)
+        ax.set_xlim(least - 0.05, 1.05)
         ax.set_ylim(-0.6, len(settings) - 0.4)
         ax.axvline(0, color=GREY, linewidth=0.8)
         ax.grid(axis="x", color="#e6e8ec", linewidth=0.8)

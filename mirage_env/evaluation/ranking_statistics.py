@@ -89,6 +89,36 @@ def correlations(imagined: Array, true: Array, seed: int, resamples: int = RESAM
     return found
 
 
+def behind_best(
+    imagined: Mapping[str, Array], true: Array, seed: int, resamples: int = RESAMPLES
+) -> dict[str, Estimate]:
+    """By how much Pearson's correlation of each way to imagine is below that of the best, with intervals over episodes.
+
+    A resample takes the same episodes for all of them. The best, by the episodes as they are, is 0 behind itself.
+
+    Args:
+        imagined: (P, E) of each by name, as ``correlations`` takes them.
+        true: (P, E).
+        seed: of the bootstrap.
+    """
+    pairs = {name: _paired(x, true) for name, x in imagined.items()}
+    why = {name: _constant(x.mean(1), y.mean(1)) for name, (x, y) in pairs.items()}
+    values = {name: float(pearson(x.mean(1), y.mean(1))) for name, (x, y) in pairs.items()}
+    drawn = {
+        name: np.concatenate([pearson(w @ x.T, w @ y.T) for w in resample_weights(x.shape[1], seed, resamples)])
+        for name, (x, y) in pairs.items()
+    }
+    best = max((name for name in pairs if not why[name]), key=lambda name: values[name], default=None)
+    found = {}
+    for name in pairs:
+        if best is None or why[name]:
+            found[name] = Estimate(math.nan, math.nan, math.nan, why[name], 1.0)
+        else:
+            low, high, undefined = percentiles(drawn[best] - drawn[name])
+            found[name] = Estimate(values[best] - values[name], low, high, "", undefined)
+    return found
+
+
 def mean_gap(imagined: Array, true: Array, seed: int, resamples: int = RESAMPLES) -> Estimate:
     """Mean over policies and episodes (P, E) of imagined minus true, with its interval over episodes."""
     x, y = _paired(imagined, true)

@@ -27,11 +27,7 @@ def describe_ranking(data: Mapping[str, Any]) -> str:
         "## Which imagination predicts the truth",
         settings_table(data),
     ]
-    best = _best(data)
-    if best is not None:
-        name, value = best
-        sections.append(f"`{name}` predicts {_label(names[0])} in truth best (Pearson {value:.2f}).")
-    notes = list(_undefined(data))
+    notes = [*_best(data), *_undefined(data)]
     if notes:
         sections.append("\n".join(f"- {note}" for note in notes))
     if "settings" in data["pictures"]:
@@ -110,17 +106,25 @@ def _undefined(data: Mapping[str, Any]) -> list[str]:
     return notes
 
 
-def _best(data: Mapping[str, Any]) -> tuple[str, float] | None:
-    name = data["measures"][0]
-    known = {
-        setting: found["measures"][name]["pearson"]["value"]
-        for setting, found in data["settings"].items()
-        if not found["measures"][name]["pearson"]["why"]
-    }
-    if len(data["settings"]) < 2 or not known:
-        return None
-    best = max(known, key=lambda setting: known[setting])
-    return best, known[best]
+def _best(data: Mapping[str, Any]) -> list[str]:
+    """Of several settings, sentences on which predicts each measure best, and which are behind it for sure."""
+    notes = []
+    for name in data["measures"] if len(data["settings"]) > 1 else ():
+        found = {setting: found["measures"][name] for setting, found in data["settings"].items()}
+        known = {setting: values for setting, values in found.items() if not values["pearson"]["why"]}
+        if not known:
+            continue
+        best = max(known, key=lambda setting: known[setting]["pearson"]["value"])
+        behind = {setting: values["behind"] for setting, values in known.items() if setting != best}
+        sure = [setting for setting, values in behind.items() if values["low"] is not None and values["low"] > 0]
+        alike = [f"`{setting}`" for setting in behind if setting not in sure]
+        told = f"`{best}` predicts {_label(name)} in truth best (Pearson {known[best]['pearson']['value']:.2f})."
+        if sure:
+            told += f" Behind it: {', '.join(f'`{setting}` by {_estimate(behind[setting])}' for setting in sure)}."
+        if alike:
+            told += f" These episodes do not tell it from {', '.join(alike)}."
+        notes.append(told)
+    return notes
 
 
 def _estimate(values: Mapping[str, Any]) -> str:

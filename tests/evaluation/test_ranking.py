@@ -75,8 +75,17 @@ def test_correlations_that_do_not_exist_are_said_not_to() -> None:
     text = describe_ranking(data)
     assert "`default`, Success: no correlation is defined, all policies have 0 in imagination." in text
     assert "`default`, SoftSPL: no correlation is defined, all policies have 0.25 in imagination and all" in text
-    assert "`perfect` predicts Success in truth best (Pearson 1.00)" in text
+    assert "- `perfect` predicts Success in truth best (Pearson 1.00).\n" in text
     assert "nan" not in text.lower()
+
+
+def test_settings_are_behind_the_best_or_not_told_from_it() -> None:
+    true = {"a": trials_of([1] * 18 + [0] * 2), "b": trials_of([1] * 10 + [0] * 10), "c": trials_of([1] + [0] * 19)}
+    turned = dict(zip(true, reversed(true.values()), strict=True))
+    text = describe_ranking(described({"truth": true, "perfect": true, "same": true, "turned": turned}))
+    assert "- `perfect` predicts Success in truth best (Pearson 1.00). Behind it: `turned` by 2.00 [" in text
+    assert "These episodes do not tell it from `same`.\n" in text
+    assert "in truth best" not in describe_ranking(described({"truth": true, "perfect": true}))
 
 
 def test_a_task_without_goals_is_ranked_by_what_it_measures() -> None:

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from mirage_env.evaluation.ranking_statistics import agreement, compare, correlations, mean_gap, pearson, spearman
+from mirage_env.evaluation.ranking_statistics import (
+    agreement,
+    behind_best,
+    compare,
+    correlations,
+    mean_gap,
+    pearson,
+    spearman,
+)
 
 
 @given(arrays(np.float64, (2, 6), elements=st.integers(0, 8).map(float)))
@@ -91,6 +99,21 @@ def test_too_few_policies_and_unequal_worlds_are_refused() -> None:
         correlations(np.ones((3, 5)), np.ones((3, 4)), seed=0)
     with pytest.raises(ValueError, match="must be finite"):
         correlations(np.full((3, 5), np.inf), np.ones((3, 5)), seed=0)
+
+
+def test_what_is_behind_the_best_is_told_by_the_same_resamples() -> None:
+    skills = [0.1, 0.3, 0.5, 0.7, 0.9]
+    true = outcomes(skills, 60, 0)
+    imagined = {"best": true, "alike": outcomes(skills, 60, 1), "worse": outcomes([0.9, 0.3, 0.5, 0.7, 0.4], 60, 2)}
+    found = behind_best({**imagined, "again": true, "none": np.ones((5, 60))}, true, seed=0)
+    assert found["best"][:3] == (0, 0, 0) and found["again"][:3] == (0, 0, 0)
+    assert found["alike"].value == pytest.approx(1 - pearson(imagined["alike"].mean(1), true.mean(1)))
+    assert 0 < found["alike"].low < found["alike"].high < 0.1 and found["worse"].low > 0.3
+    # With the best at 1 in every resample, what is behind is 1 minus the other, and so are the bounds.
+    alone = correlations(imagined["worse"], true, seed=0)["pearson"]
+    assert (found["worse"].low, found["worse"].high) == pytest.approx((1 - alone.high, 1 - alone.low))
+    assert np.isnan(found["none"].value) and found["none"].why == "all policies have 1 in imagination"
+    assert np.isnan(behind_best({"none": np.ones((5, 60))}, true, seed=0)["none"].value)
 
 
 def test_agreement_and_kappa() -> None:
