@@ -10,7 +10,7 @@ both worlds. They say how sure the number is for these policies; not what other 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,16 +72,10 @@ def correlations(imagined: Array, true: Array, seed: int, resamples: int = RESAM
     x, y = _paired(imagined, true)
     if len(x) < LEAST_POLICIES:
         raise ValueError(f"a ranking needs at least {LEAST_POLICIES} policies, got {len(x)}")
-    drawn = {"pearson": [], "spearman": []}
-    for weights in resample_weights(x.shape[1], seed, resamples):
-        means = weights @ x.T, weights @ y.T
-        for name, measure in (("pearson", pearson), ("spearman", spearman)):
-            drawn[name].append(measure(*means))
     why = _constant(x.mean(1), y.mean(1))
     found = {}
     for name, measure in (("pearson", pearson), ("spearman", spearman)):
-        values = np.concatenate(drawn[name])
-        low, high, undefined = percentiles(values)
+        low, high, undefined = percentiles(_drawn(measure, x, y, seed, resamples))
         value = math.nan if why else float(measure(x.mean(1), y.mean(1)))
         if why:
             low = high = math.nan
@@ -104,10 +98,7 @@ def behind_best(
     pairs = {name: _paired(x, true) for name, x in imagined.items()}
     why = {name: _constant(x.mean(1), y.mean(1)) for name, (x, y) in pairs.items()}
     values = {name: float(pearson(x.mean(1), y.mean(1))) for name, (x, y) in pairs.items()}
-    drawn = {
-        name: np.concatenate([pearson(w @ x.T, w @ y.T) for w in resample_weights(x.shape[1], seed, resamples)])
-        for name, (x, y) in pairs.items()
-    }
+    drawn = {name: _drawn(pearson, x, y, seed, resamples) for name, (x, y) in pairs.items()}
     best = max((name for name in pairs if not why[name]), key=lambda name: values[name], default=None)
     found = {}
     for name in pairs:
@@ -157,6 +148,11 @@ def compare(imagined: Mapping[str, Array], true: Mapping[str, Array], seed: int)
     same, kappa = agreement(imagined["success"], true["success"])
     by_policy = [agreement(a, b) for a, b in zip(imagined["success"], true["success"], strict=True)]
     return {"measures": measures, "agreement": same, "kappa": kappa, "agreement_by_policy": by_policy}
+
+
+def _drawn(measure: Callable[[Array, Array], Array], x: Array, y: Array, seed: int, resamples: int) -> Array:
+    """A measure of policies' means in each resample."""
+    return np.concatenate([measure(w @ x.T, w @ y.T) for w in resample_weights(x.shape[1], seed, resamples)])
 
 
 def _paired(imagined: Array, true: Array) -> tuple[Array, Array]:

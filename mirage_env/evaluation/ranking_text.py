@@ -114,8 +114,9 @@ def _best(data: Mapping[str, Any]) -> list[str]:
         known = {setting: values for setting, values in found.items() if not values["pearson"]["why"]}
         if not known:
             continue
-        best = max(known, key=lambda setting: known[setting]["pearson"]["value"])
-        behind = {setting: values["behind"] for setting, values in known.items() if setting != best}
+        behind = {setting: values["behind"] for setting, values in known.items()}
+        best = min(behind, key=lambda setting: behind[setting]["value"])
+        del behind[best]
         sure = [setting for setting, values in behind.items() if values["low"] is not None and values["low"] > 0]
         alike = [f"`{setting}`" for setting in behind if setting not in sure]
         told = f"`{best}` predicts {_label(name)} in truth best (Pearson {known[best]['pearson']['value']:.2f})."
