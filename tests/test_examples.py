@@ -49,10 +49,11 @@ def test_photo(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "the fork at the photo still holds" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("given", "task"), [([], "PointNav"), (["--policy", "imagenav"], "ImageNav")])
+@pytest.mark.parametrize(
+    ("given", "task"), [([], "PointNav"), (["--policy", str(EXAMPLES / "policies" / "imagenav")], "ImageNav")]
+)
 def test_trained_policy(given: list[str], task: str, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = [str(EXAMPLES / "policies" / name) if name == "imagenav" else name for name in given]
-    load("03_trained_policy").main(["--scenes", "toy", "--episodes", "2", *folder])
+    load("03_trained_policy").main(["--scenes", "toy", "--episodes", "2", *given])
     shown = capsys.readouterr().out
     assert f"{task}, trained with" in shown and "'simulator': 'mirage'" in shown
     assert "success" in shown.splitlines()[-1] and "over 2 episodes" in shown

@@ -73,10 +73,8 @@ def _settings(data: Mapping[str, Any]) -> Any:
     settings, names = list(data["settings"]), data["measures"]
     figure, axes = figure_with_axes(3.6 * len(names) + 2.0, 1.6 + 0.42 * len(settings), columns=len(names))
     rows = np.arange(len(settings))[::-1]
-    known = [
-        found[key]["low"] for by in data["settings"].values() for found in by["measures"].values() for key in KINDS
-    ]
-    least = min([0.0, *(low for low in known if low is not None and np.isfinite(low))])
+    lows = [found[key]["low"] for by in data["settings"].values() for found in by["measures"].values() for key in KINDS]
+    least = float(np.nanmin([0.0, *lows]))
     for ax, name in zip(axes, names, strict=True):
         for row, setting in zip(rows, settings, strict=True):
             for key, (colour, shift) in KINDS.items():
